@@ -1,0 +1,1 @@
+"""Who: organizations, workspaces, members, agents, their API keys and their presence."""

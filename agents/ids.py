@@ -1,0 +1,23 @@
+"""Every identifier that Perdure hands out is made here."""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+
+from uuid_utils import compat
+
+
+def uuid7() -> uuid.UUID:
+    """Return a UUID that sorts by the time it was made."""
+    return compat.uuid7()
+
+
+def service_account_id() -> str:
+    """Return a fresh id of an agent in its role as a service account."""
+    return f"sa_{secrets.token_hex(8)}"
+
+
+def api_key_id() -> str:
+    """Return a fresh id of an API key. It is public; the token is the secret."""
+    return f"sak_{secrets.token_hex(8)}"

@@ -1,0 +1,28 @@
+"""The models of the agents app, one file per capability."""
+
+from __future__ import annotations
+
+from agents.models.agent import Agent, AgentStatus, DeliveryMode
+from agents.models.api_key import AGENT_SCOPES, ALL_SCOPES, ApiKey, Scope
+from agents.models.connection import Connection, Transport, WebProcess
+from agents.models.membership import Membership, Role
+from agents.models.organization import SLUG_PATTERN, Organization
+from agents.models.workspace import Workspace
+
+__all__ = [
+    "AGENT_SCOPES",
+    "ALL_SCOPES",
+    "SLUG_PATTERN",
+    "Agent",
+    "AgentStatus",
+    "ApiKey",
+    "Connection",
+    "DeliveryMode",
+    "Membership",
+    "Organization",
+    "Role",
+    "Scope",
+    "Transport",
+    "WebProcess",
+    "Workspace",
+]
