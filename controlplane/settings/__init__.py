@@ -1,0 +1,1 @@
+"""One module per place where Perdure runs; each starts from `base`."""
