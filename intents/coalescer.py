@@ -1,0 +1,260 @@
+"""The ledger, awaited in company: while one flush of an operation is in flight, further calls gather for the next.
+
+There is no timer: an idle server adds no latency, a busy one writes hundreds of intents in one round trip and commit.
+One bad row fails alone, not its neighbours. The answer comes after the commit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar, cast
+from uuid import UUID
+from weakref import WeakKeyDictionary
+
+import psycopg
+from psycopg.errors import DeadlockDetected, SerializationFailure
+
+from agents import postgres
+from intents import operations
+from intents.operations import Done, Ending, Hold, Lease, Release, Row, Slot, Statement, Steps, Submission
+from intents.operations import Submitted, Wait, Wake
+from intents.signals import Changes, announce
+from intents.telemetry import FLUSH_SECONDS, FLUSH_SIZE
+
+Asked = TypeVar("Asked")
+Answer = TypeVar("Answer")
+T = TypeVar("T")
+Operation = Callable[[Sequence[Asked], Changes], Steps[list[Answer]]]
+
+#: The most rows that one flush carries: enough to amortize the commit, few enough to keep locks short.
+MAX_ROWS = 500
+#: How often a flush is tried again that lost a deadlock.
+TRIES = 4
+
+
+async def run(operation: Callable[[Changes], Steps[T]]) -> T:
+    """Run an operation in one transaction on the pool; announce what changed after the commit.
+
+    Raises:
+        DatabaseUnavailable: the database is away. What was asked may or may not have been committed.
+    """
+    for remaining in reversed(range(TRIES)):
+        changes = Changes()
+        try:
+            answer = await _attempt(operation(changes))
+        except (DeadlockDetected, SerializationFailure):
+            if not remaining:
+                raise
+            await asyncio.sleep(random.uniform(0, 0.02))  # noqa: S311  apart, not secret
+        else:
+            announce(changes)
+            return answer
+    raise AssertionError("unreachable")
+
+
+async def _attempt(steps: Steps[T]) -> T:
+    async with postgres.connection() as connection:
+        statement = next(steps)
+        if _is_single(statement):
+            # One statement is a transaction by itself; that saves two round trips.
+            try:
+                statement = steps.send(await _execute(connection, statement))
+            except StopIteration as end:
+                return end.value  # type: ignore[no-any-return]
+            # It only reads after the write (`submit` looks up what was repeated).
+        async with connection.transaction():
+            try:
+                while True:
+                    statement = steps.send(await _execute(connection, statement))
+            except StopIteration as end:
+                return end.value  # type: ignore[no-any-return]
+
+
+#: What has nothing to write after its first statement.
+_SINGLE = frozenset({"submit", "claim", "acknowledge", "release", "extend", "take_over", "wait", "wake"})
+
+
+def _is_single(statement: Statement) -> bool:
+    return statement[0] in _SINGLE
+
+
+async def _execute(connection: postgres.Connection, statement: Statement) -> list[Row]:
+    name, parameters = statement
+    cursor = await connection.execute(operations.text(name), parameters, prepare=True)  # type: ignore[arg-type]
+    return await cursor.fetchall() if cursor.description else []
+
+
+@dataclass(slots=True)
+class _Call(Generic[Asked, Answer]):
+    asked: Sequence[Asked]
+    answer: asyncio.Future[list[Answer | psycopg.Error]]
+
+
+class Coalescer(Generic[Asked, Answer]):
+    """One operation for many callers: what is asked while a flush is in flight goes with the next."""
+
+    def __init__(self, name: str, operation: Operation[Asked, Answer]) -> None:
+        self.name = name
+        self.operation = operation
+        self._waiting: list[_Call[Asked, Answer]] = []
+        self._flusher: asyncio.Task[None] | None = None
+
+    async def __call__(self, asked: Sequence[Asked]) -> list[Answer]:
+        """Have these done, together with what others ask at the same time; answers are in the order asked.
+
+        Raises:
+            DatabaseUnavailable: the database is away; nothing is known to have changed.
+            psycopg.DataError: one of these cannot be stored; the others have been.
+        """
+        answers = await self.each(asked)
+        for answer in answers:
+            if isinstance(answer, psycopg.Error):
+                raise answer
+        return cast(list[Answer], answers)
+
+    async def each(self, asked: Sequence[Asked]) -> list[Answer | psycopg.Error]:
+        """The same for those who want to know which of theirs could not be stored."""
+        if not asked:
+            return []
+        call = _Call(asked, asyncio.get_running_loop().create_future())
+        self._waiting.append(call)
+        if self._flusher is None:
+            self._flusher = asyncio.create_task(self._flush_all(), name=f"coalescer {self.name}")
+        # A caller that goes away does not take along a flush that others wait for.
+        return await call.answer
+
+    async def _flush_all(self) -> None:
+        try:
+            while self._waiting:
+                await self._flush(self._next())
+        finally:
+            self._flusher = None
+
+    def _next(self) -> list[_Call[Asked, Answer]]:
+        """As many of the waiting calls as one flush carries; one larger than that goes by itself."""
+        size = count = 0
+        for call in self._waiting:
+            size += len(call.asked)
+            if count and size > MAX_ROWS:
+                break
+            count += 1
+        batch, self._waiting = self._waiting[:count], self._waiting[count:]
+        return batch
+
+    async def _flush(self, calls: list[_Call[Asked, Answer]]) -> None:
+        calls = [call for call in calls if not call.answer.done()]
+        started = time.perf_counter()
+        try:
+            answers = await self._write([each for call in calls for each in call.asked])
+        except BaseException as error:
+            for call in calls:
+                if not call.answer.done():
+                    call.answer.set_exception(error)
+            if not isinstance(error, Exception):
+                raise
+            return
+        FLUSH_SECONDS.labels(self.name).observe(time.perf_counter() - started)
+        FLUSH_SIZE.labels(self.name).observe(len(answers))
+        place = 0
+        for call in calls:
+            if not call.answer.done():
+                call.answer.set_result(answers[place : place + len(call.asked)])
+            place += len(call.asked)
+
+    async def _write(self, asked: Sequence[Asked]) -> list[Answer | psycopg.Error]:
+        """All in one transaction; if one of them is bad nothing was written, so find it by halves and let it alone fail."""
+        if not asked:
+            return []
+        try:
+            return list(await run(lambda changes: self.operation(asked, changes)))
+        except (psycopg.DataError, psycopg.IntegrityError) as error:
+            if len(asked) == 1:
+                return [error]
+        middle = len(asked) // 2
+        return [*await self._write(asked[:middle]), *await self._write(asked[middle:])]
+
+
+class Coalescers:
+    """One event loop's coalescers, one for each operation that is asked by many."""
+
+    def __init__(self) -> None:
+        self.submit: Coalescer[Submission, Submitted] = Coalescer("submit", operations.submit)
+        self.acknowledge: Coalescer[Hold, Done] = Coalescer("acknowledge", operations.acknowledge)
+        self.finish: Coalescer[Ending, Done] = Coalescer("finish", operations.finish)
+        self.release: Coalescer[Release, Done] = Coalescer("release", operations.release)
+        self.extend: Coalescer[Hold, Done] = Coalescer("extend", operations.extend)
+
+
+_coalescers: WeakKeyDictionary[asyncio.AbstractEventLoop, Coalescers] = WeakKeyDictionary()
+
+
+def current() -> Coalescers:
+    """This event loop's coalescers."""
+    loop = asyncio.get_running_loop()
+    if (found := _coalescers.get(loop)) is None:
+        found = _coalescers[loop] = Coalescers()
+    return found
+
+
+async def submit(asked: Sequence[Submission]) -> list[Submitted]:
+    """Record intents. A repeated idempotency key answers as the first time and records nothing."""
+    return await current().submit(asked)
+
+
+async def acknowledge(asked: Sequence[Hold]) -> list[Done]:
+    """Note that the agents have these in hand."""
+    return await current().acknowledge(asked)
+
+
+async def finish(asked: Sequence[Ending]) -> list[Done]:
+    """End intents. Who comes second changes nothing."""
+    return await current().finish(asked)
+
+
+async def release(asked: Sequence[Release]) -> list[Done]:
+    """Give deliveries back to their queues."""
+    return await current().release(asked)
+
+
+async def extend(asked: Sequence[Hold]) -> list[Done]:
+    """Renew leases by their tokens."""
+    return await current().extend(asked)
+
+
+async def claim(slots: Sequence[Slot]) -> list[Lease]:
+    """Lease what is due to those who wait for it. The dispatcher is the only one to ask, so this has no company."""
+    return await run(lambda changes: operations.claim(slots, changes))
+
+
+async def wait(asked: Sequence[Wait]) -> list[Done]:
+    """Let intents wait."""
+    return await run(lambda changes: operations.wait(asked, changes))
+
+
+async def wake(asked: Sequence[Wake]) -> list[Done]:
+    """Set intents in progress, whatever they waited for."""
+    return await run(lambda changes: operations.wake(asked, changes))
+
+
+async def exhaust(limit: int = 500) -> int:
+    """Fail the intents whose last attempt is over, and say how many those were."""
+    return await run(lambda changes: operations.exhaust(changes, limit))
+
+
+async def take_over(agent_id: int, since: int, session: UUID) -> int:
+    """Free what an earlier process of this agent still holds with its stream closed."""
+    return await run(lambda changes: operations.take_over(agent_id, since, session, changes))
+
+
+async def expire_sessions(sessions: Sequence[UUID]) -> None:
+    """End the leases of connections whose process is gone."""
+    await run(lambda changes: operations.expire_sessions(sessions, changes))
+
+
+async def read(name: str, **parameters: Any) -> list[Row]:
+    """Run one of the statements that only look."""
+    return await postgres.rows(operations.text(name), parameters)

@@ -1,0 +1,89 @@
+"""The ledger, called now: each operation on Django's own connection, joining the caller's transaction.
+
+A Django project that shares the database can write its order and submit its intent in one `transaction.atomic()`.
+Celery tasks, pages and the admin use it. The ASGI edges use `coalescer`, which runs the same operations in company.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Concatenate, ParamSpec, TypeVar
+from uuid import UUID
+
+from django.db import connection, transaction
+from psycopg.rows import dict_row
+
+from intents import operations
+from intents.errors import Outcome
+from intents.lifecycle import EventType
+from intents.models.intent import Intent
+from intents.operations import Done, Ending, Hold, Lease, Release, Row, Slot, Statement, Steps, Submission
+from intents.operations import Submitted, Wait, Wake
+from intents.signals import Changes, announce
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def run(operation: Callable[[Changes], Steps[T]]) -> T:
+    """Run an operation in one transaction, or as a part of the caller's; announce what changed once it is committed."""
+    changes = Changes()
+    with transaction.atomic():
+        steps = operation(changes)
+        try:
+            statement = next(steps)
+            while True:
+                statement = steps.send(_execute(statement))
+        except StopIteration as end:
+            answer: T = end.value
+        transaction.on_commit(partial(announce, changes))
+    return answer
+
+
+def _execute(statement: Statement) -> list[Row]:
+    name, parameters = statement
+    connection.ensure_connection()
+    with connection.connection.cursor(row_factory=dict_row) as cursor, connection.wrap_database_errors:
+        cursor.execute(operations.text(name), parameters)
+        return cursor.fetchall() if cursor.description else []
+
+
+def _now(operation: Callable[Concatenate[Any, Changes, P], Steps[T]]) -> Callable[Concatenate[Any, P], T]:
+    """The operation, run at once."""
+
+    def call(asked: Any, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return run(lambda changes: operation(asked, changes, *args, **kwargs))
+
+    call.__doc__ = operation.__doc__
+    return call
+
+
+submit: Callable[[Sequence[Submission]], list[Submitted]] = _now(operations.submit)
+claim: Callable[[Sequence[Slot]], list[Lease]] = _now(operations.claim)
+acknowledge: Callable[[Sequence[Hold]], list[Done]] = _now(operations.acknowledge)
+finish: Callable[[Sequence[Ending]], list[Done]] = _now(operations.finish)
+release: Callable[[Sequence[Release]], list[Done]] = _now(operations.release)
+extend: Callable[[Sequence[Hold]], list[Done]] = _now(operations.extend)
+wait: Callable[[Sequence[Wait]], list[Done]] = _now(operations.wait)
+wake: Callable[[Sequence[Wake]], list[Done]] = _now(operations.wake)
+expire_sessions: Callable[[Sequence[UUID]], None] = _now(operations.expire_sessions)
+
+
+def exhaust(limit: int = 500) -> int:
+    """Fail the intents whose last attempt is over, and say how many those were."""
+    return run(lambda changes: operations.exhaust(changes, limit))
+
+
+def take_over(agent_id: int, since: int, session: UUID) -> int:
+    """Free what an earlier process of this agent still holds with its stream closed."""
+    return run(lambda changes: operations.take_over(agent_id, since, session, changes))
+
+
+def finish_one(
+    intent: Intent, event: EventType, *, actor: str, details: dict[str, Any], lease: UUID | None = None
+) -> Outcome:
+    """End one intent; by a lease, if one is given."""
+    hold = Hold(intent.pk, intent.organization_id, token=lease, actor=actor)
+    [done] = finish([Ending(hold, event, details)])
+    return done.outcome

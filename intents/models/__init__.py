@@ -1,0 +1,11 @@
+"""What is kept: intents with their history, what is still owed, and the timers and records around them."""
+
+from intents.models.delivery import Delivery
+from intents.models.event import Event
+from intents.models.idempotency import IdempotencyRecord
+from intents.models.intent import Intent
+from intents.models.sweep_run import SweepRun
+from intents.models.timer import Timer
+from intents.models.workflow import Workflow
+
+__all__ = ["Delivery", "Event", "IdempotencyRecord", "Intent", "SweepRun", "Timer", "Workflow"]

@@ -1,0 +1,419 @@
+"""Every change in an intent's life, for one intent or a thousand: what is asked, what is answered, which statements run.
+
+An operation is a generator that yields statements and is sent their rows, so that it knows nothing of connections:
+`ledger` runs it on Django's, `coalescer` on the process's pool. What it adds to `changes` is announced once the
+transaction has been committed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+from uuid import UUID
+
+import orjson
+
+from intents.errors import Outcome
+from intents.lifecycle import TERMINAL_EVENTS, EventType
+from intents.signals import Changes
+
+T = TypeVar("T")
+Row = dict[str, Any]
+Statement = tuple[str, dict[str, Any]]
+#: An operation on its way to an answer of type T.
+Steps = Generator[Statement, list[Row], T]
+
+SQL = Path(__file__).parent / "sql"
+
+
+@cache
+def text(name: str) -> str:
+    """The statement of that name, with what it includes put in."""
+    source = (SQL / f"{name}.sql").read_text()
+    for included in ("due", "fence"):
+        if f"{{{included}}}" in source:
+            lines = (SQL / f"{included}.sql").read_text().splitlines()
+            condition = "\n".join(line for line in lines if not line.startswith("--"))
+            source = source.replace(f"{{{included}}}", condition)
+    return source
+
+
+def document(value: Any) -> str:
+    """JSON as the database takes it."""
+    return orjson.dumps(value).decode()
+
+
+@dataclass(slots=True)
+class Submission:
+    """An intent to be recorded."""
+
+    id: UUID
+    organization_id: UUID
+    workspace_id: UUID
+    recipient_id: int
+    sender_id: int | None
+    intent_type: str
+    correlation_id: UUID
+    to_agent: str
+    from_agent: str
+    actor: str
+    #: JSON text, so that a payload is taken apart once on its way in and not at all on its way out
+    payload: str = "{}"
+    attributes: str = "{}"
+    reply_to: str | None = None
+    parent_id: UUID | None = None
+    scenario_id: str | None = None
+    step_id: str | None = None
+    retry_of_id: UUID | None = None
+    deadline_at: datetime | None = None
+    ttl_seconds: int | None = None
+    remind_after_seconds: int | None = None
+    max_delivery_attempts: int = 3
+    #: Whether an agent is to get it; a scenario's parent is nobody's delivery.
+    is_owed: bool = True
+    delay_seconds: float = 0.0
+    #: The sender's name for this request, the route it belongs to, and what else was asked under it.
+    idempotency_key: str | None = None
+    path: str = "/v1/intents"
+    request_hash: bytes = b""
+    #: What is answered, but for the time; kept for a repetition.
+    response: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Submitted:
+    """What became of a submission: `done`, `repeated`, `conflict` or `deadline_passed`."""
+
+    outcome: str
+    intent_id: UUID
+    created_at: datetime
+    #: The answer of the first request under this idempotency key.
+    response: dict[str, Any] | None = None
+
+
+@dataclass(slots=True, frozen=True)
+class Slot:
+    """A connection's share of its agent's due deliveries: the `first`-th to the `last`-th, from 1."""
+
+    agent_id: int
+    first: int
+    last: int
+    session: UUID
+    #: how long the lease lasts unrenewed
+    seconds: int
+    is_detached: bool = False
+
+
+@dataclass(slots=True)
+class Lease:
+    """A delivery handed over: one attempt, held by one connection."""
+
+    intent_id: UUID
+    agent_id: int
+    attempt: int
+    max_attempts: int
+    lease_token: UUID
+    lease_session: UUID
+    cursor: int
+    returns: int
+    seq: int
+    status: str
+    organization_id: UUID
+    workspace_id: UUID
+    intent_type: str
+    from_agent: str
+    to_agent: str
+    correlation_id: UUID
+    parent_id: UUID | None
+    created_at: datetime
+    payload: str
+    at: datetime
+
+
+@dataclass(slots=True)
+class Hold:
+    """One writer's claim on an intent: who it is and, if it can carry one, the lease it writes under."""
+
+    intent_id: UUID
+    organization_id: UUID
+    #: Only this agent's intents; None for operators.
+    agent_id: int | None = None
+    token: UUID | None = None
+    session: UUID | None = None
+    actor: str = "system"
+
+
+@dataclass(slots=True)
+class Ending:
+    """An intent to be ended, and how."""
+
+    hold: Hold
+    type: EventType
+    details: dict[str, Any] = field(default_factory=dict)
+    #: Note `in_progress` first if it was not: the protocol's agents expect to see it.
+    via_progress: bool = False
+
+
+@dataclass(slots=True)
+class Release:
+    """A delivery to be given back. `closed`: its connection died. `released`: the agent wants it later."""
+
+    hold: Hold
+    reason: str = "closed"
+    delay_seconds: float = 0.0
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Done:
+    """What became of one asked-for change, and the row that says more of it."""
+
+    outcome: Outcome
+    row: Row
+
+    @property
+    def seq(self) -> int:
+        return int(self.row["seq"])
+
+
+@dataclass(slots=True)
+class Wake:
+    """An intent to be set in progress; `is_owed`: its agent gets it (again)."""
+
+    hold: Hold
+    details: dict[str, Any] = field(default_factory=dict)
+    is_owed: bool = False
+
+
+@dataclass(slots=True)
+class Wait:
+    """An intent to wait: nothing is owed of it meanwhile."""
+
+    intent_id: UUID
+    reason: str
+    actor: str = "system"
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+def submit(asked: Sequence[Submission], changes: Changes) -> Steps[list[Submitted]]:
+    """Record intents. A repeated idempotency key answers as the first time and records nothing."""
+    found = {
+        row["intent_id"]: row
+        for row in (
+            yield (
+                "submit",
+                {
+                    "ids": [each.id for each in asked],
+                    "organizations": [each.organization_id for each in asked],
+                    "workspaces": [each.workspace_id for each in asked],
+                    "recipients": [each.recipient_id for each in asked],
+                    "senders": [each.sender_id for each in asked],
+                    "types": [each.intent_type for each in asked],
+                    "correlations": [each.correlation_id for each in asked],
+                    "to_agents": [each.to_agent for each in asked],
+                    "from_agents": [each.from_agent for each in asked],
+                    "reply_tos": [each.reply_to for each in asked],
+                    "payloads": [each.payload for each in asked],
+                    "attributes": [each.attributes for each in asked],
+                    "parents": [each.parent_id for each in asked],
+                    "scenarios": [each.scenario_id for each in asked],
+                    "steps": [each.step_id for each in asked],
+                    "retries": [each.retry_of_id for each in asked],
+                    "deadlines": [each.deadline_at for each in asked],
+                    "ttls": [each.ttl_seconds for each in asked],
+                    "maxima": [each.max_delivery_attempts for each in asked],
+                    "actors": [each.actor for each in asked],
+                    "is_owed": [each.is_owed for each in asked],
+                    "delays": [each.delay_seconds for each in asked],
+                    "reminders": [each.remind_after_seconds for each in asked],
+                    "keys": [each.idempotency_key for each in asked],
+                    "paths": [each.path for each in asked],
+                    "hashes": [each.request_hash for each in asked],
+                    "responses": [document(each.response) if each.idempotency_key else None for each in asked],
+                },
+            )
+        )
+    }
+    repeated = [each for each in asked if found[each.id]["outcome"] == "repeated"]
+    remembered = (yield from _remembered(repeated)) if repeated else {}
+    answers = []
+    for each in asked:
+        row = found[each.id]
+        if row["outcome"] == "done":
+            changes.intents.add(each.id)
+            if each.is_owed:
+                changes.agents.add(each.recipient_id)
+            answers.append(Submitted("done", each.id, row["created_at"]))
+        elif row["outcome"] == "repeated":
+            answers.append(_repetition(each, remembered[each.sender_id, each.path, each.idempotency_key]))
+        else:
+            answers.append(Submitted(row["outcome"], each.id, row["created_at"]))
+    return answers
+
+
+def _remembered(asked: Sequence[Submission]) -> Steps[dict[tuple[Any, ...], Row]]:
+    rows = yield (
+        "remembered",
+        {
+            "agents": [each.sender_id for each in asked],
+            "paths": [each.path for each in asked],
+            "keys": [each.idempotency_key for each in asked],
+        },
+    )
+    return {(row["agent_id"], row["path"], row["key"]): row for row in rows}
+
+
+def _repetition(asked: Submission, first: Row) -> Submitted:
+    if bytes(first["request_hash"]) != asked.request_hash:
+        return Submitted("conflict", asked.id, first["created_at"])
+    return Submitted("repeated", first["intent_id"], first["created_at"], orjson.loads(first["response"]))
+
+
+def claim(slots: Sequence[Slot], changes: Changes) -> Steps[list[Lease]]:
+    """Lease what is due to those who wait for it."""
+    rows = yield (
+        "claim",
+        {
+            "agents": [slot.agent_id for slot in slots],
+            "firsts": [slot.first for slot in slots],
+            "lasts": [slot.last for slot in slots],
+            "sessions": [slot.session for slot in slots],
+            "seconds": [slot.seconds for slot in slots],
+            "detached": [slot.is_detached for slot in slots],
+        },
+    )
+    leases = [Lease(**row) for row in rows]
+    changes.intents.update(lease.intent_id for lease in leases)
+    return leases
+
+
+def _holds(holds: Iterable[Hold]) -> dict[str, Any]:
+    holds = list(holds)
+    return {
+        "ids": [hold.intent_id for hold in holds],
+        "organizations": [hold.organization_id for hold in holds],
+        "agents": [hold.agent_id for hold in holds],
+        "tokens": [hold.token for hold in holds],
+        "sessions": [hold.session for hold in holds],
+        "actors": [hold.actor for hold in holds],
+    }
+
+
+def acknowledge(asked: Sequence[Hold], changes: Changes) -> Steps[list[Done]]:
+    """Note that the agents have these in hand. Repeating it changes nothing but the end of the lease."""
+    rows = yield "acknowledge", _holds(asked)
+    changes.intents.update(row["intent_id"] for row in rows if row["is_fresh"])
+    return [Done(Outcome(row["outcome"]), row) for row in rows]
+
+
+def finish(asked: Sequence[Ending], changes: Changes) -> Steps[list[Done]]:
+    """End intents, and move the workflows that they were steps of. Who comes second changes nothing."""
+    rows = yield (
+        "finish",
+        {
+            **_holds(each.hold for each in asked),
+            "types": [each.type for each in asked],
+            "statuses": [TERMINAL_EVENTS[each.type] for each in asked],
+            "details": [document(each.details) for each in asked],
+            "via_progress": [each.via_progress for each in asked],
+        },
+    )
+    ended = [(each, row) for each, row in zip(asked, rows, strict=True) if row["outcome"] == Outcome.DONE]
+    if late := [row["intent_id"] for _, row in ended if not row["was_owed"]]:
+        yield "disown", {"ids": late}
+    yield from _ended([(row, each.details) for each, row in ended], changes)
+    return [Done(Outcome(row["outcome"]), row) for row in rows]
+
+
+def _ended(ended: Sequence[tuple[Row, dict[str, Any]]], changes: Changes) -> Steps[None]:
+    ids = {row["intent_id"] for row, _ in ended}
+    changes.intents |= ids
+    changes.ended |= ids
+    steps = [(row, details) for row, details in ended if row["scenario_id"]]
+    if steps:
+        from intents import workflow  # which submits and ends intents itself
+
+        yield from workflow.steps_ended(steps, changes)
+
+
+def exhaust(changes: Changes, limit: int = 500) -> Steps[int]:
+    """Fail the intents whose last attempt is over, and say how many those were."""
+    rows = yield "exhaust", {"limit": limit}
+    error = {"code": "delivery_attempts_exhausted"}
+    yield from _ended([(row, {"error": error}) for row in rows], changes)
+    return len(rows)
+
+
+def release(asked: Sequence[Release], changes: Changes) -> Steps[list[Done]]:
+    """Give deliveries back to their queues."""
+    rows = yield (
+        "release",
+        {
+            **_holds(each.hold for each in asked),
+            "reasons": [each.reason for each in asked],
+            "delays": [each.delay_seconds for each in asked],
+            "details": [document(each.details) for each in asked],
+        },
+    )
+    for each, row in zip(asked, rows, strict=True):
+        if row["outcome"] == Outcome.DONE:
+            changes.intents.add(each.hold.intent_id)
+            if each.hold.agent_id is not None:
+                changes.agents.add(each.hold.agent_id)
+    return [Done(Outcome(row["outcome"]), row) for row in rows]
+
+
+def extend(asked: Sequence[Hold], changes: Changes) -> Steps[list[Done]]:
+    """Renew leases by their tokens."""
+    rows = yield "extend", {"ids": [hold.intent_id for hold in asked], "tokens": [hold.token for hold in asked]}
+    return [Done(Outcome(row["outcome"]), row) for row in rows]
+
+
+def wait(asked: Sequence[Wait], changes: Changes) -> Steps[list[Done]]:
+    """Let intents wait."""
+    rows = yield (
+        "wait",
+        {
+            "ids": [each.intent_id for each in asked],
+            "reasons": [each.reason for each in asked],
+            "actors": [each.actor for each in asked],
+            "details": [document(each.details) for each in asked],
+        },
+    )
+    changes.intents.update(row["intent_id"] for row in rows)
+    return [Done(Outcome(row["outcome"]), row) for row in rows]
+
+
+def wake(asked: Sequence[Wake], changes: Changes) -> Steps[list[Done]]:
+    """Set intents in progress, whatever they waited for."""
+    rows = yield (
+        "wake",
+        {
+            "ids": [each.hold.intent_id for each in asked],
+            "organizations": [each.hold.organization_id for each in asked],
+            "actors": [each.hold.actor for each in asked],
+            "details": [document(each.details) for each in asked],
+            "is_owed": [each.is_owed for each in asked],
+        },
+    )
+    changes.intents.update(row["intent_id"] for row in rows)
+    changes.agents.update(row["recipient_id"] for row in rows if row["recipient_id"])
+    return [Done(Outcome(row["outcome"]), row) for row in rows]
+
+
+def take_over(agent_id: int, since: int, session: UUID, changes: Changes) -> Steps[int]:
+    """Free what an earlier process of this agent still holds with its stream closed, and say how many those were."""
+    rows = yield "take_over", {"agent_id": agent_id, "since": since, "session": session}
+    if rows:
+        changes.agents.add(agent_id)
+    return len(rows)
+
+
+def expire_sessions(sessions: Sequence[UUID], changes: Changes) -> Steps[None]:
+    """End the leases of connections whose process is gone."""
+    rows = yield "expire_sessions", {"sessions": list(sessions)}
+    changes.agents.update(row["agent_id"] for row in rows)

@@ -1,0 +1,33 @@
+"""What the domain announces, always after the commit: look again at these."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from django.dispatch import Signal
+
+
+@dataclass
+class Changes:
+    """What a committed change concerns. It says where to look, never what is there."""
+
+    #: agents for whom something became due
+    agents: set[int] = field(default_factory=set)
+    #: intents whose timelines grew
+    intents: set[UUID] = field(default_factory=set)
+    #: those of them that ended
+    ended: set[UUID] = field(default_factory=set)
+
+    def __bool__(self) -> bool:
+        return bool(self.agents or self.intents or self.ended)
+
+
+#: sent with `changes: Changes`
+changed = Signal()
+
+
+def announce(changes: Changes) -> None:
+    """Tell whoever listens in this process. A listener that fails must not undo what is committed."""
+    if changes:
+        changed.send_robust(sender=Changes, changes=changes)

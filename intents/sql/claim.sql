@@ -1,0 +1,70 @@
+-- Lease due deliveries to waiting connections, to each as many as it has room for, oldest first.
+-- A slot is one connection's share of its agent's deliveries: the first-th to the last-th of them.
+-- SKIP LOCKED: dispatchers never wait for each other.
+WITH slot AS (
+    SELECT *
+    FROM unnest(
+        %(agents)s::bigint[], %(firsts)s::int[], %(lasts)s::int[],
+        %(sessions)s::uuid[], %(seconds)s::int[], %(detached)s::boolean[]
+    ) AS slot (agent_id, first, last, session, seconds, is_detached)
+),
+waiting AS (
+    SELECT agent_id, max(last) AS room FROM slot GROUP BY agent_id
+),
+due AS (
+    SELECT
+        claimable.id, claimable.agent_id,
+        row_number() OVER (PARTITION BY claimable.agent_id ORDER BY claimable.claimable_at, claimable.id) AS place
+    FROM waiting
+    CROSS JOIN LATERAL (
+        SELECT delivery.id, delivery.agent_id, delivery.claimable_at
+        FROM intents_delivery AS delivery
+        WHERE delivery.agent_id = waiting.agent_id AND {due}
+        ORDER BY delivery.claimable_at, delivery.id
+        LIMIT waiting.room
+        FOR UPDATE SKIP LOCKED
+    ) AS claimable
+),
+leased AS (
+    UPDATE intents_delivery AS delivery
+    SET attempt = delivery.attempt + 1,
+        lease_token = gen_random_uuid(),
+        lease_expires_at = statement_timestamp() + make_interval(secs => slot.seconds),
+        lease_session = slot.session,
+        lease_seconds = slot.seconds,
+        is_detached = slot.is_detached,
+        started_at = NULL,
+        cursor = nextval('intents_delivery_cursor')
+    FROM due
+    JOIN slot ON slot.agent_id = due.agent_id AND due.place BETWEEN slot.first AND slot.last
+    WHERE delivery.id = due.id
+    RETURNING delivery.*
+),
+moved AS (
+    UPDATE intents_intent AS intent
+    SET status = CASE WHEN intent.status = 'SUBMITTED' THEN 'DELIVERED' ELSE 'IN_PROGRESS' END,
+        waiting_reason = NULL,
+        seq = intent.seq + 1,
+        attempt = leased.attempt,
+        updated_at = statement_timestamp()
+    FROM leased
+    WHERE intent.id = leased.intent_id
+    RETURNING
+        leased.intent_id, leased.agent_id, leased.attempt, leased.max_attempts, leased.lease_token,
+        leased.lease_session, leased.cursor, leased.returns,
+        intent.seq, intent.status, intent.organization_id, intent.workspace_id, intent.intent_type,
+        intent.from_agent, intent.to_agent, intent.correlation_id, intent.parent_id, intent.created_at,
+        intent.payload::text AS payload
+),
+logged AS (
+    INSERT INTO intents_event (intent_id, seq, type, status, actor, details, at)
+    SELECT
+        intent_id, seq, 'intent.' || lower(status), status, 'system',
+        CASE
+            WHEN attempt = 1 AND returns = 0 THEN jsonb_build_object('delivery_attempt', attempt)
+            ELSE jsonb_build_object('delivery_attempt', attempt, 'redelivery', true)
+        END,
+        statement_timestamp()
+    FROM moved
+)
+SELECT moved.*, statement_timestamp() AS at FROM moved ORDER BY cursor

@@ -1,0 +1,25 @@
+-- Renew leases for as long again as they were given. An expired one that nobody took yet is renewed too.
+WITH asked AS (
+    SELECT *
+    FROM unnest(%(ids)s::uuid[], %(tokens)s::uuid[]) WITH ORDINALITY AS asked (intent_id, token, place)
+),
+held AS (
+    SELECT delivery.id, delivery.intent_id
+    FROM intents_delivery AS delivery
+    JOIN asked ON asked.intent_id = delivery.intent_id AND asked.token = delivery.lease_token
+    ORDER BY delivery.id
+    FOR UPDATE OF delivery
+),
+renewed AS (
+    UPDATE intents_delivery AS delivery
+    SET lease_expires_at = statement_timestamp() + make_interval(secs => delivery.lease_seconds)
+    FROM held
+    WHERE delivery.id = held.id
+    RETURNING delivery.intent_id, delivery.lease_expires_at
+)
+SELECT
+    asked.place, asked.intent_id, renewed.lease_expires_at,
+    CASE WHEN renewed.intent_id IS NULL THEN 'lease_lost' ELSE 'done' END AS outcome
+FROM asked
+LEFT JOIN renewed USING (intent_id)
+ORDER BY asked.place

@@ -1,0 +1,97 @@
+-- End intents: complete, fail, cancel, time out. The first asker for an intent wins; whoever is late changes nothing.
+WITH asked AS (
+    SELECT *
+    FROM unnest(
+        %(ids)s::uuid[], %(organizations)s::uuid[], %(agents)s::bigint[], %(tokens)s::uuid[],
+        %(sessions)s::uuid[], %(types)s::text[], %(statuses)s::text[], %(actors)s::text[], %(details)s::text[],
+        %(via_progress)s::boolean[]
+    ) WITH ORDINALITY AS asked (
+        intent_id, organization_id, agent_id, token, session, type, status, actor, details, via_progress, place
+    )
+),
+held AS (
+    -- Deliveries are locked before intents, each in the order of their ids; so do all statements.
+    SELECT delivery.*
+    FROM intents_delivery AS delivery
+    WHERE delivery.intent_id IN (SELECT intent_id FROM asked)
+    ORDER BY delivery.id
+    FOR UPDATE
+),
+locked AS (
+    SELECT
+        intent.id, intent.status, intent.seq, intent.organization_id, intent.recipient_id, intent.parent_id,
+        intent.has_timers, intent.scenario_id
+    FROM intents_intent AS intent
+    LEFT JOIN held ON held.intent_id = intent.id
+    WHERE intent.id IN (SELECT intent_id FROM asked)
+    ORDER BY intent.id
+    FOR UPDATE OF intent
+),
+judged AS (
+    SELECT
+        asked.*, held.id AS delivery_id, locked.status AS status_before, locked.has_timers, locked.scenario_id,
+        CASE
+            WHEN locked.id IS NULL OR locked.organization_id <> asked.organization_id THEN 'unknown'
+            WHEN locked.recipient_id <> asked.agent_id THEN 'forbidden'
+            WHEN locked.status IN ('COMPLETED', 'FAILED', 'CANCELED', 'TIMED_OUT') THEN 'already_ended'
+            WHEN {fence} THEN 'lease_lost'
+            ELSE 'done'
+        END AS outcome
+    FROM asked
+    LEFT JOIN locked ON locked.id = asked.intent_id
+    LEFT JOIN held ON held.intent_id = asked.intent_id
+),
+winner AS (
+    SELECT DISTINCT ON (intent_id)
+        judged.*,
+        (via_progress AND status_before IN ('SUBMITTED', 'DELIVERED', 'ACKNOWLEDGED', 'WAITING')) AS via
+    FROM judged
+    WHERE outcome = 'done'
+    ORDER BY intent_id, place
+),
+ended AS (
+    UPDATE intents_intent AS intent
+    SET status = winner.status,
+        waiting_reason = NULL,
+        seq = intent.seq + CASE WHEN winner.via THEN 2 ELSE 1 END,
+        updated_at = statement_timestamp()
+    FROM winner
+    WHERE intent.id = winner.intent_id
+    RETURNING
+        intent.id, intent.seq, intent.attempt, intent.recipient_id, intent.workspace_id, intent.parent_id,
+        intent.intent_type, intent.from_agent, intent.to_agent, intent.reply_to, intent.correlation_id,
+        intent.created_at
+),
+logged AS (
+    INSERT INTO intents_event (intent_id, seq, type, status, actor, details, at)
+    SELECT ended.id, ended.seq, winner.type, winner.status, winner.actor, winner.details::jsonb, statement_timestamp()
+    FROM ended
+    JOIN winner ON winner.intent_id = ended.id
+    UNION ALL
+    SELECT ended.id, ended.seq - 1, 'intent.in_progress', 'IN_PROGRESS', winner.actor, '{}', statement_timestamp()
+    FROM ended
+    JOIN winner ON winner.intent_id = ended.id
+    WHERE winner.via
+),
+settled AS (
+    DELETE FROM intents_delivery AS delivery
+    USING winner
+    WHERE delivery.id = winner.delivery_id
+),
+stopped AS (
+    DELETE FROM intents_timer AS timer
+    USING winner
+    WHERE timer.intent_id = winner.intent_id AND winner.has_timers
+)
+SELECT
+    judged.place, judged.intent_id, judged.type, judged.status, judged.actor,
+    CASE WHEN judged.outcome = 'done' AND winner.place <> judged.place THEN 'already_ended' ELSE judged.outcome END
+        AS outcome,
+    judged.delivery_id IS NOT NULL AS was_owed, judged.scenario_id,
+    ended.seq, ended.attempt, ended.recipient_id, ended.workspace_id, ended.parent_id, ended.intent_type,
+    ended.from_agent, ended.to_agent, ended.reply_to, ended.correlation_id, ended.created_at,
+    statement_timestamp() AS at
+FROM judged
+LEFT JOIN winner ON winner.intent_id = judged.intent_id
+LEFT JOIN ended ON ended.id = judged.intent_id
+ORDER BY judged.place

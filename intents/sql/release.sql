@@ -1,0 +1,106 @@
+-- Give deliveries back before their lease has run out.
+--   reason 'closed':   the connection died. An attempt that had not started is handed back, three times at most.
+--   reason 'released': the agent gives it up of itself, for a while if it says so; the attempt counts.
+-- The token of a closed connection stays good until somebody else claims: a result that comes late is not lost.
+WITH asked AS (
+    SELECT *
+    FROM unnest(
+        %(ids)s::uuid[], %(organizations)s::uuid[], %(agents)s::bigint[], %(tokens)s::uuid[],
+        %(sessions)s::uuid[], %(reasons)s::text[], %(delays)s::double precision[], %(actors)s::text[],
+        %(details)s::text[]
+    ) WITH ORDINALITY AS asked (
+        intent_id, organization_id, agent_id, token, session, reason, delay_seconds, actor, details, place
+    )
+),
+held AS (
+    SELECT delivery.*
+    FROM intents_delivery AS delivery
+    WHERE delivery.intent_id IN (SELECT intent_id FROM asked)
+    ORDER BY delivery.id
+    FOR UPDATE
+),
+locked AS (
+    SELECT intent.id, intent.status, intent.organization_id, intent.recipient_id
+    FROM intents_intent AS intent
+    LEFT JOIN held ON held.intent_id = intent.id
+    WHERE intent.id IN (SELECT intent_id FROM asked)
+    ORDER BY intent.id
+    FOR UPDATE OF intent
+),
+judged AS (
+    SELECT
+        asked.*, held.id AS delivery_id, held.attempt, locked.status,
+        asked.reason = 'closed' AND held.started_at IS NULL AND held.returns < 3 AND held.attempt > 0 AS is_returned,
+        CASE
+            WHEN locked.id IS NULL OR locked.organization_id <> asked.organization_id THEN 'unknown'
+            WHEN locked.recipient_id <> asked.agent_id THEN 'forbidden'
+            WHEN locked.status IN ('COMPLETED', 'FAILED', 'CANCELED', 'TIMED_OUT') THEN 'already_ended'
+            WHEN held.id IS NULL OR {fence} THEN 'lease_lost'
+            ELSE 'done'
+        END AS outcome
+    FROM asked
+    LEFT JOIN locked ON locked.id = asked.intent_id
+    LEFT JOIN held ON held.intent_id = asked.intent_id
+),
+winner AS (
+    SELECT DISTINCT ON (intent_id) * FROM judged WHERE outcome = 'done' ORDER BY intent_id, place
+),
+freed AS (
+    UPDATE intents_delivery AS delivery
+    SET attempt = delivery.attempt - CASE WHEN winner.is_returned THEN 1 ELSE 0 END,
+        returns = CASE WHEN winner.is_returned THEN delivery.returns + 1 ELSE 0 END,
+        due_at = CASE
+            WHEN winner.reason = 'closed' THEN delivery.due_at
+            ELSE statement_timestamp() + make_interval(secs => winner.delay_seconds)
+        END,
+        lease_token = CASE WHEN winner.reason = 'closed' THEN delivery.lease_token END,
+        lease_expires_at = CASE
+            WHEN winner.reason = 'closed' THEN LEAST(delivery.lease_expires_at, statement_timestamp())
+        END,
+        lease_session = CASE WHEN winner.reason = 'closed' THEN delivery.lease_session END,
+        is_detached = false
+    FROM winner
+    WHERE delivery.id = winner.delivery_id
+    RETURNING delivery.intent_id, delivery.attempt
+),
+noted AS (
+    -- The death of an attempt that had started is no event: the next handing over will be.
+    SELECT
+        winner.intent_id, winner.actor,
+        CASE
+            WHEN winner.reason = 'closed' AND winner.status = 'DELIVERED' THEN 'SUBMITTED'
+            ELSE 'IN_PROGRESS'
+        END AS status,
+        jsonb_build_object('delivery_attempt', winner.attempt)
+        || CASE
+            WHEN winner.is_returned THEN jsonb_build_object('returned', true, 'reason', 'connection closed')
+            ELSE jsonb_build_object('released', true, 'delay_seconds', winner.delay_seconds)
+        END
+        || winner.details::jsonb AS details
+    FROM winner
+    WHERE winner.is_returned OR winner.reason = 'released'
+),
+moved AS (
+    UPDATE intents_intent AS intent
+    SET status = noted.status, seq = intent.seq + 1, attempt = freed.attempt, updated_at = statement_timestamp()
+    FROM noted
+    JOIN freed ON freed.intent_id = noted.intent_id
+    WHERE intent.id = noted.intent_id
+    RETURNING intent.id, intent.seq
+),
+logged AS (
+    INSERT INTO intents_event (intent_id, seq, type, status, actor, details, at)
+    SELECT
+        noted.intent_id, moved.seq, 'intent.' || lower(noted.status), noted.status, noted.actor, noted.details,
+        statement_timestamp()
+    FROM noted
+    JOIN moved ON moved.id = noted.intent_id
+)
+SELECT
+    judged.place, judged.intent_id, judged.agent_id,
+    CASE WHEN judged.outcome = 'done' AND winner.place <> judged.place THEN 'lease_lost' ELSE judged.outcome END
+        AS outcome,
+    statement_timestamp() AS at
+FROM judged
+LEFT JOIN winner ON winner.intent_id = judged.intent_id
+ORDER BY judged.place

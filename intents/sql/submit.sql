@@ -1,0 +1,94 @@
+-- Record new intents with their first two events, and owe each to its agent.
+-- A repeated idempotency key, and a deadline that has passed, record nothing.
+WITH sent AS (
+    SELECT
+        sent.*,
+        -- A time to live counts from now, by this clock.
+        COALESCE(sent.deadline_at, statement_timestamp() + make_interval(secs => sent.ttl_seconds)) AS ends_at
+    FROM unnest(
+        %(ids)s::uuid[], %(organizations)s::uuid[], %(workspaces)s::uuid[], %(recipients)s::bigint[],
+        %(senders)s::bigint[], %(types)s::text[], %(correlations)s::uuid[], %(to_agents)s::text[],
+        %(from_agents)s::text[], %(reply_tos)s::text[], %(payloads)s::text[], %(attributes)s::text[],
+        %(parents)s::uuid[], %(scenarios)s::text[], %(steps)s::text[], %(retries)s::uuid[],
+        %(deadlines)s::timestamptz[], %(ttls)s::int[], %(maxima)s::int[], %(actors)s::text[],
+        %(is_owed)s::boolean[], %(delays)s::double precision[], %(reminders)s::int[],
+        %(keys)s::text[], %(paths)s::text[], %(hashes)s::bytea[], %(responses)s::text[]
+    ) AS sent (
+        id, organization_id, workspace_id, recipient_id,
+        sender_id, intent_type, correlation_id, to_agent,
+        from_agent, reply_to, payload, attributes,
+        parent_id, scenario_id, step_id, retry_of_id,
+        deadline_at, ttl_seconds, max_delivery_attempts, actor,
+        is_owed, delay_seconds, remind_after_seconds,
+        key, path, request_hash, response
+    )
+),
+timely AS (
+    SELECT * FROM sent WHERE ends_at IS NULL OR ends_at > statement_timestamp()
+),
+named AS (
+    -- In the order of their keys, so that two of these statements wait for each other one way only.
+    INSERT INTO intents_idempotencyrecord
+        (agent_id, method, path, key, request_hash, status, response, intent_id, created_at)
+    SELECT sender_id, 'POST', path, key, request_hash, 200, response::jsonb, id, statement_timestamp()
+    FROM timely
+    WHERE key IS NOT NULL
+    ORDER BY sender_id, path, key
+    ON CONFLICT DO NOTHING
+    RETURNING intent_id
+),
+accepted AS (
+    SELECT * FROM timely WHERE key IS NULL OR id IN (SELECT intent_id FROM named)
+),
+created AS (
+    INSERT INTO intents_intent (
+        id, organization_id, workspace_id, recipient_id, sender_id, intent_type, correlation_id, to_agent,
+        from_agent, reply_to, payload, attributes, parent_id, scenario_id, step_id, retry_of_id,
+        deadline_at, max_delivery_attempts, created_at, status, seq, attempt, updated_at, policy_generation,
+        has_timers
+    )
+    SELECT
+        id, organization_id, workspace_id, recipient_id, sender_id, intent_type, correlation_id, to_agent,
+        from_agent, reply_to, payload::jsonb, attributes::jsonb, parent_id, scenario_id, step_id, retry_of_id,
+        ends_at, max_delivery_attempts, statement_timestamp(), 'SUBMITTED', 2, 0, statement_timestamp(), 0,
+        ends_at IS NOT NULL OR remind_after_seconds IS NOT NULL OR scenario_id IS NOT NULL
+    FROM accepted
+),
+logged AS (
+    INSERT INTO intents_event (intent_id, seq, type, status, actor, details, at)
+    SELECT id, first.seq, first.type, first.status, actor, '{}', statement_timestamp()
+    FROM accepted
+    CROSS JOIN (
+        VALUES (1, 'intent.created', 'CREATED'), (2, 'intent.submitted', 'SUBMITTED')
+    ) AS first (seq, type, status)
+),
+owed AS (
+    INSERT INTO intents_delivery (intent_id, agent_id, due_at, attempt, max_attempts, returns, is_detached, cursor)
+    SELECT
+        id, recipient_id, statement_timestamp() + make_interval(secs => delay_seconds), 0,
+        max_delivery_attempts, 0, false, 0
+    FROM accepted
+    WHERE is_owed
+    ORDER BY id
+),
+timed AS (
+    INSERT INTO intents_timer (intent_id, kind, due_at, data)
+    SELECT id, 'deadline', ends_at, '{}'
+    FROM accepted
+    WHERE ends_at IS NOT NULL
+    UNION ALL
+    SELECT id, 'reminder', statement_timestamp() + make_interval(secs => remind_after_seconds), '{}'
+    FROM accepted
+    WHERE remind_after_seconds IS NOT NULL
+)
+SELECT
+    sent.id AS intent_id,
+    CASE
+        WHEN accepted.id IS NOT NULL THEN 'done'
+        WHEN timely.id IS NOT NULL THEN 'repeated'
+        ELSE 'deadline_passed'
+    END AS outcome,
+    statement_timestamp() AS created_at
+FROM sent
+LEFT JOIN timely USING (id)
+LEFT JOIN accepted USING (id)

@@ -1,0 +1,60 @@
+-- Let open intents wait: nothing is owed of them until they wake.
+WITH asked AS (
+    SELECT *
+    FROM unnest(%(ids)s::uuid[], %(reasons)s::text[], %(actors)s::text[], %(details)s::text[])
+        WITH ORDINALITY AS asked (intent_id, reason, actor, details, place)
+),
+held AS (
+    SELECT delivery.*
+    FROM intents_delivery AS delivery
+    WHERE delivery.intent_id IN (SELECT intent_id FROM asked)
+    ORDER BY delivery.id
+    FOR UPDATE
+),
+locked AS (
+    SELECT intent.id, intent.status
+    FROM intents_intent AS intent
+    LEFT JOIN held ON held.intent_id = intent.id
+    WHERE intent.id IN (SELECT intent_id FROM asked)
+    ORDER BY intent.id
+    FOR UPDATE OF intent
+),
+winner AS (
+    SELECT DISTINCT ON (asked.intent_id) asked.*
+    FROM asked
+    JOIN locked ON locked.id = asked.intent_id
+    WHERE locked.status NOT IN ('COMPLETED', 'FAILED', 'CANCELED', 'TIMED_OUT')
+    ORDER BY asked.intent_id, asked.place
+),
+moved AS (
+    UPDATE intents_intent AS intent
+    SET status = 'WAITING', waiting_reason = winner.reason, seq = intent.seq + 1, updated_at = statement_timestamp()
+    FROM winner
+    WHERE intent.id = winner.intent_id
+    RETURNING intent.id, intent.seq
+),
+logged AS (
+    INSERT INTO intents_event (intent_id, seq, type, status, actor, details, at)
+    SELECT
+        moved.id, moved.seq, 'intent.waiting', 'WAITING', winner.actor,
+        jsonb_build_object('waiting_reason', winner.reason) || winner.details::jsonb, statement_timestamp()
+    FROM moved
+    JOIN winner ON winner.intent_id = moved.id
+),
+settled AS (
+    DELETE FROM intents_delivery AS delivery USING held JOIN winner ON winner.intent_id = held.intent_id
+    WHERE delivery.id = held.id
+)
+SELECT
+    asked.place, asked.intent_id, moved.seq,
+    CASE
+        WHEN locked.id IS NULL THEN 'unknown'
+        WHEN moved.id IS NULL OR winner.place <> asked.place THEN 'already_ended'
+        ELSE 'done'
+    END AS outcome,
+    statement_timestamp() AS at
+FROM asked
+LEFT JOIN locked ON locked.id = asked.intent_id
+LEFT JOIN moved ON moved.id = asked.intent_id
+LEFT JOIN winner ON winner.intent_id = asked.intent_id
+ORDER BY asked.place
