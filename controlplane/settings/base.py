@@ -5,8 +5,8 @@ from typing import Any
 
 import dj_database_url
 
-from .. import logs, services
-from .environment import boolean, integer, items, optional_integer, text
+from controlplane import logs, services
+from controlplane.settings.environment import boolean, integer, items, optional_integer, text
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 PERDURE_HOME = Path(text("PERDURE_HOME", str(BASE_DIR / ".perdure"))).expanduser().absolute()
@@ -14,7 +14,7 @@ PERDURE_HOME = Path(text("PERDURE_HOME", str(BASE_DIR / ".perdure"))).expanduser
 DEBUG = boolean("DEBUG")
 ALLOWED_HOSTS = items("ALLOWED_HOSTS")
 
-# -- Perdure ----------------------------------------------------------------------------------------------------
+# -- Perdure --------------------------------------------------------------------------------------------
 
 PERDURE_HOST = text("PERDURE_HOST", "127.0.0.1")
 PERDURE_PORT = integer("PERDURE_PORT", 8000)
@@ -32,7 +32,7 @@ PERDURE_DEFAULT_INTENT_TTL_SECONDS = optional_integer("AXME_DEFAULT_INTENT_TTL_S
 PERDURE_ALLOW_PRIVATE_CALLBACKS = items("PERDURE_ALLOW_PRIVATE_CALLBACKS")
 PERDURE_LOG_LEVEL = text("PERDURE_LOG_LEVEL", "INFO").upper()
 
-# -- Django -----------------------------------------------------------------------------------------------------
+# -- Django ---------------------------------------------------------------------------------------------
 
 INSTALLED_APPS = [
     "unfold",
@@ -108,7 +108,7 @@ LOGGING = logs.configuration(PERDURE_LOG_LEVEL)
 
 UNFOLD = {"SITE_TITLE": "Perdure", "SITE_HEADER": "Perdure", "SITE_SYMBOL": "all_inclusive"}
 
-# -- PostgreSQL and Valkey: the embedded ones of PERDURE_HOME unless told otherwise -----------------------------
+# -- PostgreSQL and Valkey: the embedded ones of PERDURE_HOME unless told otherwise ---------------------
 
 DATABASE_URL = text("DATABASE_URL", services.database_url(PERDURE_HOME))
 REDIS_URL = text("REDIS_URL", services.redis_url(PERDURE_HOME))
@@ -135,7 +135,7 @@ CHANNEL_LAYERS = {
     },
 }
 
-# -- Celery -----------------------------------------------------------------------------------------------------
+# -- Celery ---------------------------------------------------------------------------------------------
 
 CELERY_BROKER_URL = services.broker_url(REDIS_URL)
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True

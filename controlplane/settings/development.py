@@ -2,9 +2,10 @@
 
 import sys
 
-from .. import home
-from .base import *  # noqa: F403
-from .base import INSTALLED_APPS, PERDURE_HOME, items, text
+from controlplane import home
+from controlplane.settings.base import *  # noqa: F403
+from controlplane.settings.base import INSTALLED_APPS, PERDURE_HOME
+from controlplane.settings.environment import items, text
 
 SECRET_KEY = text("SECRET_KEY") or home.secret(PERDURE_HOME, "SECRET_KEY")
 PERDURE_KEY_PEPPER = text("PERDURE_KEY_PEPPER") or home.secret(PERDURE_HOME, "PERDURE_KEY_PEPPER")

@@ -1,9 +1,9 @@
 """Production: secrets and addresses come from the environment; a missing one stops the start."""
 
-from .. import services
-from .base import *  # noqa: F403
-from .base import CHANNEL_LAYERS, STORAGES, database, integer, items
-from .environment import required
+from controlplane import services
+from controlplane.settings.base import *  # noqa: F403
+from controlplane.settings.base import CHANNEL_LAYERS, STORAGES, database
+from controlplane.settings.environment import integer, items, required
 
 SECRET_KEY = required("SECRET_KEY")
 PERDURE_KEY_PEPPER = required("PERDURE_KEY_PEPPER")

@@ -1,9 +1,9 @@
 """Tests: real servers, cheap passwords, no secrets worth keeping."""
 
-from .base import *  # noqa: F403
-from .base import DATABASES
+from controlplane.settings.base import *  # noqa: F403
+from controlplane.settings.base import DATABASES
 
-SECRET_KEY = "a key for tests that protects nothing, but long enough to be accepted as a key"
+SECRET_KEY = "a key for tests that protects nothing, but long enough to be accepted as a key"  # noqa: S105
 PERDURE_KEY_PEPPER = "a pepper for tests"
 ALLOWED_HOSTS = ["*"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
@@ -12,5 +12,5 @@ WHITENOISE_AUTOREFRESH = False
 CELERY_TASK_ALWAYS_EAGER = True
 CELERY_TASK_EAGER_PROPAGATES = True
 
-# A test holds its connection and rolls it back; a pool would keep others open on a database that is to be dropped.
+# A test holds its connection and rolls it back; a pool would keep others open on a database to be dropped.
 del DATABASES["default"]["OPTIONS"]["pool"]

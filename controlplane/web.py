@@ -1,0 +1,113 @@
+"""One web process: `python -m controlplane.web`, on uvicorn or daphne, on a socket of its own or one handed down."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import os
+import socket
+from typing import Any
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "controlplane.settings.development")
+
+import django
+import uvicorn
+from django.conf import settings
+
+from controlplane import lifeline
+from controlplane.listener import BACKLOG, listen
+
+#: Frames hold 256 KiB at most. The application says so politely, so the server lets a little more through.
+LARGEST_FRAME = 256 * 1024 + 16 * 1024
+DRAIN_SECONDS = 5
+
+
+class UvicornServer(uvicorn.Server):
+    """Uvicorn, which ends the streams before it waits for their end."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        await drain()
+        await super().shutdown(sockets)
+
+
+async def drain() -> None:
+    """Let streams say goodbye and give their leases back, unless that takes too long."""
+    from controlplane import lifespan  # belongs to the application, which needs the settings
+
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(lifespan.drain(), DRAIN_SECONDS)
+
+
+def serve_with_uvicorn(listener: socket.socket) -> None:
+    config = uvicorn.Config(
+        "controlplane.asgi:application",
+        loop="uvloop",
+        http="httptools",
+        ws="websockets-sansio",
+        ws_max_size=LARGEST_FRAME,
+        ws_per_message_deflate=False,
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        backlog=BACKLOG,
+        proxy_headers=bool(settings.PERDURE_TRUSTED_PROXIES),
+        forwarded_allow_ips=settings.PERDURE_TRUSTED_PROXIES,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+    )
+    UvicornServer(config).run(sockets=[listener])
+
+
+def serve_with_daphne(listener: socket.socket) -> None:
+    # Importing daphne installs Twisted's reactor, which nothing else wants.
+    from daphne.server import Server
+    from twisted.internet import defer
+
+    from controlplane.asgi import application
+
+    class DaphneServer(Server):  # type: ignore[misc]
+        """Daphne, which ends the streams before it cancels what still runs."""
+
+        def kill_all_applications(self) -> Any:
+            drained = defer.Deferred.fromFuture(asyncio.ensure_future(drain()))
+            return drained.addBoth(lambda _: super(DaphneServer, self).kill_all_applications())
+
+    proxied = {
+        "proxy_forwarded_address_header": "X-Forwarded-For",
+        "proxy_forwarded_port_header": "X-Forwarded-Port",
+        "proxy_forwarded_proto_header": "X-Forwarded-Proto",
+    }
+    DaphneServer(
+        application,
+        endpoints=[f"fd:fileno={listener.fileno()}"],
+        websocket_max_frame_size=LARGEST_FRAME,
+        websocket_max_message_size=LARGEST_FRAME,
+        websocket_timeout=-1,
+        server_name="perdure",
+        **(proxied if settings.PERDURE_TRUSTED_PROXIES else {}),
+    ).run()
+
+
+SERVERS = {"uvicorn": serve_with_uvicorn, "daphne": serve_with_daphne}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--fd", type=int, help="the descriptor of a listening socket, instead of host and port"
+    )
+    options = parser.parse_args()
+    lifeline.hold()
+    django.setup()
+    if options.fd is None:
+        listener = listen(settings.PERDURE_HOST, settings.PERDURE_PORT)
+    else:
+        listener = socket.socket(fileno=options.fd)
+    SERVERS[settings.PERDURE_SERVER](listener)
+
+
+if __name__ == "__main__":
+    main()
