@@ -50,7 +50,7 @@ moved AS (
 ),
 logged AS (
     INSERT INTO intents_event (intent_id, seq, type, status, actor, details, at)
-    SELECT moved.id, moved.seq - step.back, step.type, step.status, fresh.actor, '{}', statement_timestamp()
+    SELECT moved.id, moved.seq - step.back, step.type, step.status, fresh.actor, '{}'::jsonb, statement_timestamp()
     FROM moved
     JOIN fresh ON fresh.intent_id = moved.id
     CROSS JOIN (

@@ -68,7 +68,7 @@ logged AS (
     FROM ended
     JOIN winner ON winner.intent_id = ended.id
     UNION ALL
-    SELECT ended.id, ended.seq - 1, 'intent.in_progress', 'IN_PROGRESS', winner.actor, '{}', statement_timestamp()
+    SELECT ended.id, ended.seq - 1, 'intent.in_progress', 'IN_PROGRESS', winner.actor, '{}'::jsonb, statement_timestamp()
     FROM ended
     JOIN winner ON winner.intent_id = ended.id
     WHERE winner.via

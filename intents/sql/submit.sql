@@ -56,7 +56,7 @@ created AS (
 ),
 logged AS (
     INSERT INTO intents_event (intent_id, seq, type, status, actor, details, at)
-    SELECT id, first.seq, first.type, first.status, actor, '{}', statement_timestamp()
+    SELECT id, first.seq, first.type, first.status, actor, '{}'::jsonb, statement_timestamp()
     FROM accepted
     CROSS JOIN (
         VALUES (1, 'intent.created', 'CREATED'), (2, 'intent.submitted', 'SUBMITTED')
@@ -73,11 +73,11 @@ owed AS (
 ),
 timed AS (
     INSERT INTO intents_timer (intent_id, kind, due_at, data)
-    SELECT id, 'deadline', ends_at, '{}'
+    SELECT id, 'deadline', ends_at, '{}'::jsonb
     FROM accepted
     WHERE ends_at IS NOT NULL
     UNION ALL
-    SELECT id, 'reminder', statement_timestamp() + make_interval(secs => remind_after_seconds), '{}'
+    SELECT id, 'reminder', statement_timestamp() + make_interval(secs => remind_after_seconds), '{}'::jsonb
     FROM accepted
     WHERE remind_after_seconds IS NOT NULL
 )
