@@ -2,8 +2,29 @@
 
 import os
 
+from channels.routing import ProtocolTypeRouter
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "controlplane.settings.development")
 
-application = get_asgi_application()
+pages = get_asgi_application()  # first: it sets Django up, and what follows needs that
+
+from controlplane.bodies import Receive, Scope, Send  # noqa: E402
+from controlplane.lifespan import lifespan  # noqa: E402
+from controlplane.routing import websocket  # noqa: E402
+from controlplane.v1_handler import V1Handler  # noqa: E402
+
+#: First path segments that the fast handler serves; all else is pages.
+EDGE = frozenset({"v1", "health", "healthz", "metrics"})
+
+edge = V1Handler()
+
+
+async def http(scope: Scope, receive: Receive, send: Send) -> None:
+    """Give the API, health and metrics to the fast handler, and the pages to Django's own."""
+    path: str = scope["path"].removeprefix(scope.get("root_path", ""))
+    handler = edge if path[1:].partition("/")[0] in EDGE else pages
+    await handler(scope, receive, send)
+
+
+application = ProtocolTypeRouter({"http": http, "websocket": websocket, "lifespan": lifespan})

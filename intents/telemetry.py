@@ -30,5 +30,7 @@ DELIVERIES = Counter(
     "perdure_deliveries", "Deliveries handed to an agent, by kind (first, redelivery)", ["kind"]
 )
 DEAD_LETTERS = Counter("perdure_dead_letters", "Intents that failed because their delivery attempts ran out")
-EVENTS = Counter("perdure_events", "Events recorded, by type; the terminal ones count the ended intents", ["type"])
+EVENTS = Counter(
+    "perdure_events", "Events recorded, by type; the terminal ones count the ended intents", ["type"]
+)
 RINGS = Counter("perdure_rings", "Doorbell messages sent to the other processes")

@@ -1,0 +1,92 @@
+"""Reading request bodies: never more than the route is meant to take, never for longer than a minute."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from agents.errors import ApiError, BadRequest, PayloadTooLarge
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+ORDINARY = 128 * 1024
+CHECKPOINT = 1024 * 1024
+BATCH = 8 * 1024 * 1024
+
+LARGER = {"/v1/intents/batch": BATCH}
+CHECKPOINTS = re.compile(r"/v1/(?:intents/[^/]+/checkpoints|threads)/.+")
+
+PATIENCE_SECONDS = 60
+
+
+class ClientLeft(Exception):
+    """The client closed the connection before its request was complete."""
+
+
+class TooSlow(ApiError):
+    """The body did not arrive in time."""
+
+    status = 408
+    code = "request_timeout"
+    message = "the request body did not arrive in time"
+
+
+def limit_of(path: str) -> int:
+    """How many bytes a body may have on this path."""
+    if (larger := LARGER.get(path)) is not None:
+        return larger
+    return CHECKPOINT if "/checkpoints/" in path and CHECKPOINTS.fullmatch(path) else ORDINARY
+
+
+async def read_body(scope: Scope, receive: Receive, path: str) -> bytes:
+    """The whole body.
+
+    Raises:
+        PayloadTooLarge: it says it is, or turns out to be, larger than the route takes; the rest is not read.
+        ClientLeft: nobody is there any more to be answered.
+    """
+    limit = limit_of(path)
+    if _declared_length(scope) > limit:
+        raise _too_large(limit)
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise ClientLeft
+    body: bytes = message.get("body", b"")
+    if not message.get("more_body", False):  # the usual case: it came in one piece
+        if len(body) > limit:
+            raise _too_large(limit)
+        return body
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            return await _read_on(bytearray(body), receive, limit)
+    except TimeoutError:
+        raise TooSlow from None
+
+
+async def _read_on(body: bytearray, receive: Receive, limit: int) -> bytes:
+    while len(body) <= limit:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientLeft
+        body += message.get("body", b"")
+        if not message.get("more_body", False) and len(body) <= limit:
+            return bytes(body)
+    raise _too_large(limit)
+
+
+def _declared_length(scope: Scope) -> int:
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+            if not value.isdigit():
+                raise BadRequest("Content-Length is not a number")
+            return int(value[:20])
+    return 0
+
+
+def _too_large(limit: int) -> PayloadTooLarge:
+    return PayloadTooLarge(f"the request body is larger than {limit} bytes", details={"limit": limit})

@@ -1,0 +1,14 @@
+"""What the HTTP edge serves without Django's own handler: the API, health and metrics."""
+
+from django.urls import path
+
+from controlplane import health, metrics
+from controlplane.api import api
+
+urlpatterns = [
+    path("v1/", api.urls),
+    path("health", health.health),
+    path("healthz/live", health.live),
+    path("healthz/ready", health.ready),
+    path("metrics", metrics.metrics),
+]

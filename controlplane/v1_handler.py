@@ -1,0 +1,264 @@
+"""Serves the HTTP API: Django's handler without what makes it slow.
+
+Django's `ASGIHandler` enters a thread-sensitive context for each request and hops through threads for signal receivers,
+the error log and the closing of the response: ten times the cost of everything else. The views under `/v1/` never touch
+the ORM's connection from the event loop, so none of that is needed here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from functools import partial
+from typing import Any
+
+from asgiref.sync import iscoroutinefunction, sync_to_async
+from django.core.handlers.asgi import ASGIHandler, ASGIRequest
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.urls import get_resolver
+
+from agents.errors import ApiError, BadRequest
+from controlplane import facts, idempotency
+from controlplane.access_log import log_access
+from controlplane.bodies import ClientLeft, Receive, Scope, Send, read_body
+from controlplane.envelope import answer_to, envelope
+
+Call = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
+Middleware = Callable[[Call, HttpRequest], Awaitable[HttpResponseBase]]
+
+#: What this handler serves, and nothing else: pages are out of its reach.
+URLCONF = "controlplane.edge_urls"
+#: Asynchronous only; the first is the outermost.
+MIDDLEWARE: tuple[Middleware, ...] = (idempotency.once,)
+#: A request that takes longer than this gets a watcher for its client's leaving; a task each would cost the quick ones.
+UNWATCHED_SECONDS = 0.05
+
+CHUNK = 64 * 1024
+
+
+class V1Request(ASGIRequest):
+    """A request whose body has been read, within its limit."""
+
+    def __init__(self, scope: Scope, body: bytes, known: facts.Facts) -> None:
+        super().__init__(scope, None)  # type: ignore[arg-type]  # no stream: the body is here
+        self._body = body
+        self.facts = known
+        self.trace_id, self.request_id = known.trace_id, known.request_id
+
+    @property
+    def auth(self) -> Any:
+        """Who is asking; known to the log from then on."""
+        return self._auth
+
+    @auth.setter
+    def auth(self, caller: Any) -> None:
+        self._auth = caller
+        self.facts.key_id = getattr(caller, "key_id", None)
+
+    def close(self) -> None:
+        """Nothing to close: no spooled file, no uploads."""
+
+
+class Watch:
+    """Cancels the task that serves a request as soon as its client leaves."""
+
+    __slots__ = ("_listener", "_receive", "_task", "_timer", "client_left")
+
+    def __init__(self, receive: Receive) -> None:
+        loop = asyncio.get_running_loop()
+        self.client_left = False
+        self._receive = receive
+        self._task = asyncio.current_task()
+        self._listener: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = loop.call_later(UNWATCHED_SECONDS, self.begin)
+
+    def begin(self) -> None:
+        """Listen from now on, not only after a while."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+            self._listener = asyncio.get_running_loop().create_task(self._listen())
+
+    async def _listen(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self.client_left = True
+        if self._task is not None:
+            self._task.cancel()
+
+    def end(self) -> None:
+        """Stop listening: what comes now is the end of the answer, which servers report as a disconnect too."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._listener is not None:
+            self._listener.cancel()
+            self._listener = None
+        self._task = None
+
+
+class V1Handler(ASGIHandler):
+    """Answers every request with JSON or a stream, and stops working when its client leaves."""
+
+    def load_middleware(self, is_async: bool = True) -> None:
+        """Build the chain from `MIDDLEWARE`; Django's own belongs to the pages."""
+        call: Call = self.view
+        for middleware in reversed(MIDDLEWARE):
+            call = partial(self.guarded, partial(middleware, call))
+        self.call = call
+        self.resolver = get_resolver(URLCONF)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # type: ignore[override]
+        path: str = scope["path"].removeprefix(scope.get("root_path", ""))
+        known = facts.Facts(scope["method"], path, _header(scope, b"x-trace-id"))
+        token = facts.current.set(known)
+        try:
+            await self.serve(scope, receive, send, known)
+        finally:
+            facts.current.reset(token)
+
+    async def serve(self, scope: Scope, receive: Receive, send: Send, known: facts.Facts) -> None:
+        """Read, answer, send."""
+        try:
+            body = await read_body(scope, receive, known.path)
+            request = _request(scope, body, known)
+        except ClientLeft:
+            return
+        except ApiError as error:
+            response: HttpResponseBase = answer_to(error)
+            response["Connection"] = "close"  # the rest of the body is still on its way, and unwanted
+            await self.send(response, send, known)
+            return
+        del body
+        watch = Watch(receive)
+        task = asyncio.current_task()
+        try:
+            response = await self.call(request)
+            if response.streaming and known.method != "HEAD":
+                watch.begin()
+                request._body = b""
+                del request
+                await self.stream(response, send, known, watch)
+            else:
+                watch.end()
+                await self.send(response, send, known)
+        except asyncio.CancelledError:
+            if not watch.client_left or task is None:
+                raise
+            task.uncancel()
+            log_access(known, 499)
+        finally:
+            watch.end()
+
+    async def guarded(self, call: Call, request: HttpRequest) -> HttpResponseBase:
+        """What `call` answers; an exception is an answer too."""
+        try:
+            return await call(request)
+        except Exception as error:
+            return answer_to(error)
+
+    async def view(self, request: HttpRequest) -> HttpResponseBase:
+        """Find the view and ask it."""
+        try:
+            match = self.resolver.resolve(request.path_info)
+            request.resolver_match = match
+            if (known := facts.current.get()) is not None:
+                known.route = match.route
+            view = match.func
+            if request.method == "HEAD":
+                request.method = "GET"
+            if not iscoroutinefunction(view):
+                view = sync_to_async(view, thread_sensitive=False)
+            response: HttpResponseBase = await view(request, *match.args, **match.kwargs)
+        except Exception as error:
+            return answer_to(error)
+        if response.status_code == 405:
+            refused = envelope(405, f"{request.method} is not allowed here")
+            refused["Allow"] = response.get("Allow", "")
+            return refused
+        return response
+
+    async def send(self, response: HttpResponseBase, send: Send, known: facts.Facts) -> None:
+        """Send a whole answer; of a stream (a HEAD request), only its head."""
+        content = b"" if response.streaming else _content(response)
+        headers = _headers(response, known)
+        if not response.streaming:
+            headers.append((b"content-length", b"%d" % len(content)))
+        status = response.status_code
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if known.method == "HEAD" else content})
+        log_access(known, status)
+
+    async def stream(self, response: HttpResponseBase, send: Send, known: facts.Facts, watch: Watch) -> None:
+        """Send each chunk as it comes; waits while the client reads slowly, closes the generator when it leaves."""
+        assert isinstance(response, StreamingHttpResponse)
+        status = response.status_code
+        try:
+            async with aclosing(_chunks(response)) as chunks:
+                await send(
+                    {"type": "http.response.start", "status": status, "headers": _headers(response, known)}
+                )
+                async for chunk in chunks:
+                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            watch.end()
+            await send({"type": "http.response.body"})
+        finally:
+            response.close()
+        log_access(known, status, is_stream=True)
+
+
+def _request(scope: Scope, body: bytes, known: facts.Facts) -> V1Request:
+    """The request, unless it holds what no route can mean and PostgreSQL cannot store."""
+    if "\x00" in scope["path"] or b"%00" in scope.get("query_string", b""):
+        raise BadRequest("the URL contains the character U+0000")
+    try:
+        return V1Request(scope, body, known)
+    except (ValueError, LookupError):  # UnicodeDecodeError among them
+        raise BadRequest("the request's headers or query are malformed") from None
+
+
+def _header(scope: Scope, wanted: bytes) -> str:
+    for name, value in scope["headers"]:
+        if name == wanted:
+            return bytes(value).decode("latin1")
+    return ""
+
+
+def _content(response: HttpResponseBase) -> bytes:
+    assert isinstance(response, HttpResponse)
+    return response.content
+
+
+def _headers(response: HttpResponseBase, known: facts.Facts) -> list[tuple[bytes, bytes]]:
+    """The answer's headers, those that every answer has among them."""
+    headers = [
+        (name.encode("ascii").lower(), value.encode("latin1"))
+        for name, value in response.items()
+        if name != "Content-Length"
+    ]
+    headers.append((b"x-request-id", known.request_id.encode()))
+    headers.append((b"x-trace-id", known.trace_id.encode()))
+    if "Cache-Control" not in response.headers:
+        headers.append((b"cache-control", b"no-store"))
+    headers.append((b"x-content-type-options", b"nosniff"))
+    for cookie in response.cookies.values():
+        headers.append((b"set-cookie", cookie.output(header="").strip().encode("ascii")))
+    return headers
+
+
+async def _chunks(response: StreamingHttpResponse) -> AsyncIterator[bytes]:
+    """The stream's chunks as bytes.
+
+    Django wraps an async iterator twice, and closing the outermost wrapper leaves the innermost generator to the garbage
+    collector. Here it is closed at once, so that a lease is released when the client leaves, not some time later.
+    """
+    source: Any = response._iterator if response.is_async else aiter(response)  # type: ignore[attr-defined]
+    try:
+        async for part in source:
+            if part:
+                yield part if isinstance(part, bytes) else response.make_bytes(part)
+    finally:
+        if (close := getattr(source, "aclose", None)) is not None:
+            await close()
