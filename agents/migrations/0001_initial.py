@@ -1,10 +1,11 @@
-import agents.ids
 import django.contrib.postgres.fields
 import django.core.validators
 import django.db.models.deletion
 import django.db.models.functions.datetime
 from django.conf import settings
 from django.db import migrations, models
+
+import agents.ids
 
 
 class Migration(migrations.Migration):

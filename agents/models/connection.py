@@ -38,7 +38,7 @@ class Connection(models.Model):
     """One agent listening, here and now."""
 
     id = models.UUIDField(primary_key=True, editable=False)
-    #: what leases are bound to; a client that reconnects keeps it
+    #: what leases are bound to
     session = models.UUIDField(db_index=True)
     process = models.ForeignKey(WebProcess, models.CASCADE, related_name="connections")
     agent = models.ForeignKey(Agent, models.CASCADE, related_name="connections")
