@@ -15,7 +15,7 @@ from controlplane.payloads import OrjsonRenderer, StrictParser, dump
 api = NinjaAPI(
     title="Perdure",
     version="1",
-    description="Durable execution for AI agents: submit an intent, and it outlives crashes until it has an outcome.",
+    description="Durable execution for AI agents: an intent outlives crashes until it has an outcome.",
     urls_namespace="v1",
     docs_url=None,
     openapi_url=None,  # ninja's view is synchronous and renders anew each time; `openapi` below does neither

@@ -1,6 +1,7 @@
 """The ASGI application that the web processes serve."""
 
 import os
+from typing import Any
 
 from channels.routing import ProtocolTypeRouter
 from django.core.asgi import get_asgi_application
@@ -23,7 +24,7 @@ edge = V1Handler()
 async def http(scope: Scope, receive: Receive, send: Send) -> None:
     """Give the API, health and metrics to the fast handler, and the pages to Django's own."""
     path: str = scope["path"].removeprefix(scope.get("root_path", ""))
-    handler = edge if path[1:].partition("/")[0] in EDGE else pages
+    handler: Any = edge if path[1:].partition("/")[0] in EDGE else pages
     await handler(scope, receive, send)
 
 

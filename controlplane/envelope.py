@@ -1,11 +1,12 @@
 """Every error that leaves the HTTP edge, in one shape: `{"error": {code, message, details}, "detail": "…"}`.
 
-The domain raises what it means (`agents.errors`); here, and nowhere else, it becomes a status code and a body.
+The domain raises what it means (`agents.errors`); here and nowhere else it becomes a status and a body.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Any
 
 import ninja.errors
@@ -57,7 +58,7 @@ def envelope(
     details: Mapping[str, Any] | None = None,
     extra: Mapping[str, Any] | None = None,
 ) -> HttpResponse:
-    """An error answer. `extra` joins the top level of the body, where some clients look for what they asked about."""
+    """An error answer. `extra` joins the top level of the body, where some clients look."""
     code = code or CODES.get(status, "internal_error" if status >= 500 else "bad_request")
     body = {
         **(extra or {}),
@@ -105,20 +106,19 @@ def answer_to(error: BaseException) -> HttpResponse:
 
 def invalid(errors: Iterable[Mapping[str, Any]]) -> HttpResponse:
     """A 422 that lists where and why, and never repeats the value: it may be a secret."""
-    shown = [
+    shown: list[dict[str, Any]] = [
         {
             "loc": list(error.get("loc", ())),
             "msg": str(error.get("msg", "")),
-            "type": str(error.get("type", "value_error")),
+            "type": str(error.get("type", "")),
         }
-        for error, _ in zip(errors, range(ERRORS_SHOWN), strict=False)
+        for error in islice(errors, ERRORS_SHOWN)
     ]
     lines = (
         f"{_place(error['loc'])}: {error['msg']}" if error["loc"] else error["msg"] for error in shown[:5]
     )
-    return envelope(
-        422, "; ".join(lines) or "the request is invalid", code="validation_error", details={"errors": shown}
-    )
+    message = "; ".join(lines) or "the request is invalid"
+    return envelope(422, message, code="validation_error", details={"errors": shown})
 
 
 def _place(location: list[Any]) -> str:

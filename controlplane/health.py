@@ -32,7 +32,7 @@ async def live(request: HttpRequest) -> HttpResponse:
 
 
 async def ready(request: HttpRequest) -> HttpResponse:
-    """Each part with its state. Without the database nothing works: 503. Without the others it is only slower."""
+    """Each part with its state. Without the database nothing works: 503. Without the others it is slower."""
     database, doorbell, sweep = await asyncio.gather(
         _check(_database()), _check(_doorbell()), _check(_sweep())
     )
@@ -49,7 +49,7 @@ async def ready(request: HttpRequest) -> HttpResponse:
 
 
 async def _check(question: Any) -> dict[str, Any]:
-    """What the question found, or why it could not be asked. Types of errors only: their texts name hosts and users."""
+    """What the question found, or the kind of error it met; the text of one names hosts and users."""
     loop = asyncio.get_running_loop()
     started = loop.time()
     try:

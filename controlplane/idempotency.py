@@ -1,15 +1,15 @@
 """Idempotency keys: a write that is repeated under its key is answered, not done again.
 
-For all routes that change something, but the submission of intents: that keeps its record in the same statement as the
-intents themselves. Here the record surrounds the view instead:
+For all routes that change something, but the submission of intents: that keeps its record in the same statement
+as the intents themselves. Here the record surrounds the view instead:
 
-- The first request inserts a record without a status: it is *running*, and `created_at` is both its lease (renewed while
-  the view works) and its fence (nobody else can hold the same instant).
-- The same request again waits, in this process on a lock and across processes by looking, and gets the stored answer.
-  Nobody holds a database connection while waiting.
-- A record whose process died is taken over once its lease has run out. Should it have died between the view's commit
-  and the record's, the view runs a second time; nothing short of one transaction for both could exclude that.
-- A view that has begun under a key runs to its end even if its client leaves, so that the repetition finds an answer.
+- The first request inserts a record without a status: it is *running*, and `created_at` is both its lease (renewed
+  while the view works) and its fence (nobody else can hold the same instant).
+- The same request again waits, in this process on a lock and across processes by looking, and gets the stored
+  answer. Nobody holds a database connection while waiting.
+- A record whose process died is taken over once its lease has run out. Should it have died between the view's
+  commit and the record's, the view runs a second time; only one transaction for both could exclude that.
+- A view that has begun under a key runs to its end even if its client leaves: the repetition finds an answer.
 """
 
 from __future__ import annotations
@@ -61,13 +61,22 @@ RECORDED = """
 SELECT request_hash, status, response FROM intents_idempotencyrecord
 WHERE agent_id = %(agent_id)s AND method = %(method)s AND path = %(path)s AND key = %(key)s
 """
-OURS = """
+RENEW = """
+UPDATE intents_idempotencyrecord SET created_at = statement_timestamp()
+WHERE agent_id = %(agent_id)s AND method = %(method)s AND path = %(path)s AND key = %(key)s
+    AND status IS NULL AND created_at = %(held_since)s
+RETURNING created_at
+"""
+KEEP = """
+UPDATE intents_idempotencyrecord SET status = %(status)s, response = %(response)s::jsonb
 WHERE agent_id = %(agent_id)s AND method = %(method)s AND path = %(path)s AND key = %(key)s
     AND status IS NULL AND created_at = %(held_since)s
 """
-RENEW = f"UPDATE intents_idempotencyrecord SET created_at = statement_timestamp() {OURS} RETURNING created_at"
-KEEP = f"UPDATE intents_idempotencyrecord SET status = %(status)s, response = %(response)s::jsonb {OURS}"
-FORGET = f"DELETE FROM intents_idempotencyrecord {OURS}"
+FORGET = """
+DELETE FROM intents_idempotencyrecord
+WHERE agent_id = %(agent_id)s AND method = %(method)s AND path = %(path)s AND key = %(key)s
+    AND status IS NULL AND created_at = %(held_since)s
+"""
 
 
 class Scope(NamedTuple):

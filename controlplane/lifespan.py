@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import threading
+from functools import cache
+from importlib import import_module
 from importlib.util import find_spec
 from types import FrameType
 from typing import Any
@@ -16,15 +19,15 @@ from controlplane.bodies import Receive, Scope, Send
 
 log = structlog.get_logger(__name__)
 
-_draining: asyncio.Task[None] | None = None
-
 
 async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:
-    """The ASGI lifespan protocol: end the streams when the process is told to stop, then give the connections back."""
+    """The ASGI lifespan protocol: settle in, and on the way out end the streams and return the connections."""
     while True:
         message = await receive()
         if message["type"] == "lifespan.startup":
             drain_on_signals()
+            gc.collect()
+            gc.freeze()  # what was imported stays; no collection has to look at it again
             await send({"type": "lifespan.startup.complete"})
         elif message["type"] == "lifespan.shutdown":
             try:
@@ -39,8 +42,8 @@ async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:
 def drain_on_signals() -> None:
     """Begin to drain as soon as the signal arrives.
 
-    A server announces its shutdown only when all responses have ended, and streams do not end by themselves: they have to
-    hear of it from the signal. The server's own handler runs as before.
+    A server announces its shutdown only when all responses have ended, and streams do not end by themselves: they
+    have to hear of it from the signal. The server's own handler runs as before.
     """
     if threading.current_thread() is not threading.main_thread():
         return
@@ -56,16 +59,16 @@ def drain_on_signals() -> None:
         signal.signal(number, stop)
 
 
+@cache
+def _draining(loop: asyncio.AbstractEventLoop) -> asyncio.Task[None]:
+    return loop.create_task(_drain())
+
+
 async def drain() -> None:
     """Let streams and sockets say goodbye and give their leases back; once, however often it is asked for."""
-    global _draining
-    if _draining is None:
-        _draining = asyncio.ensure_future(_drain())
-    await _draining
+    await _draining(asyncio.get_running_loop())
 
 
 async def _drain() -> None:
     if find_spec("intents.realtime.runtime") is not None:
-        from intents.realtime import runtime
-
-        await runtime.drain()
+        await import_module("intents.realtime.runtime").drain()

@@ -4,12 +4,17 @@ from typing import Any
 
 import structlog
 
+from controlplane.access_log import add_facts
+from controlplane.redaction import redact
+
 SHARED: list[structlog.typing.Processor] = [
     structlog.contextvars.merge_contextvars,
+    add_facts,
     structlog.stdlib.add_logger_name,
     structlog.stdlib.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     structlog.processors.format_exc_info,
+    redact,  # last: the text of an exception may hold a row
 ]
 
 #: These say on each task, request or reconnect what our own lines say better.
@@ -38,7 +43,7 @@ def configuration(level: str) -> dict[str, Any]:
                     structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                     structlog.processors.JSONRenderer(),
                 ],
-                "foreign_pre_chain": SHARED,
+                "foreign_pre_chain": [structlog.stdlib.ExtraAdder(), *SHARED],
             },
         },
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},

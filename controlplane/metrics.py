@@ -32,7 +32,7 @@ async def metrics(request: HttpRequest) -> HttpResponse:
     await stored.refresh()
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         counted = CollectorRegistry()
-        MultiProcessCollector(counted)
+        MultiProcessCollector(counted)  # type: ignore[no-untyped-call]
     else:
         counted = REGISTRY
     read = CollectorRegistry()

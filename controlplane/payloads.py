@@ -25,7 +25,7 @@ def parse(body: bytes) -> dict[str, Any]:
 
     Raises:
         BadRequest: it is not JSON.
-        Invalid: it is JSON, but not an object, nested too deeply, or holds U+0000, which PostgreSQL cannot store.
+        Invalid: it is JSON, but not an object, nested too deeply, or holds U+0000.
     """
     try:
         value = orjson.loads(body)

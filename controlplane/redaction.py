@@ -13,8 +13,8 @@ ROW = re.compile(r"^.*?(DETAIL|CONTEXT):.*$", re.MULTILINE)
 
 REMOVED = "[removed]"
 SECRET_NAMES = frozenset(
-    """token secret callback_secret access_token refresh_token account_session_token api_key password passphrase
-    authorization x-api-key cookie set-cookie secret_key signing_secret""".split()
+    """token secret callback_secret access_token refresh_token account_session_token api_key password
+    passphrase authorization x-api-key cookie set-cookie secret_key signing_secret""".split()
 )
 PAYLOAD_NAMES = frozenset(
     "payload result body value values checkpoint checkpoints message_body intents".split()

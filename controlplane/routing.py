@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from channels.routing import URLRouter
@@ -43,8 +43,8 @@ async def no_such_socket(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "websocket.close", "code": NO_SUCH_SOCKET})
 
 
-websocket_urlpatterns = [
-    re_path(r"", no_such_socket),  # last: what nothing above has taken
+websocket_urlpatterns: list[Any] = [
+    re_path(r"", cast(Any, no_such_socket)),  # last: what nothing above has taken
 ]
 
 websocket = SameOrigin(ApiKeyMiddleware(URLRouter(websocket_urlpatterns)))

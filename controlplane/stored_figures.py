@@ -1,4 +1,4 @@
-"""Figures about what is stored, for /metrics and /healthz/ready: cheap at any size, and never older than seconds."""
+"""Figures about what is stored, for /metrics and /healthz/ready: cheap at any size, seconds old at most."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ SELECT extract(epoch FROM statement_timestamp() - ran_at)::float8 AS age FROM in
 
 
 class StoredFigures:
-    """A Prometheus collector that shows what was read last; `refresh` reads it, at most once in five seconds."""
+    """A Prometheus collector of what was read last; `refresh` reads it, at most once in five seconds."""
 
     def __init__(self) -> None:
         self.owed: list[dict[str, Any]] = []
@@ -75,7 +75,7 @@ class StoredFigures:
         self._reading: asyncio.Lock | None = None
 
     async def refresh(self) -> None:
-        """Read the figures again if they are old. A database that is slow or away leaves the old ones standing."""
+        """Read the figures if they are old. A database that is slow or away leaves the old ones standing."""
         if self._reading is None:
             self._reading = asyncio.Lock()
         async with self._reading:

@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 
 urlpatterns = [
-    # Served by the fast handler, which never comes here; listed so that `reverse` and the test client know them.
+    # Served by the fast handler, which never comes here; listed so that `reverse` knows them.
     path("", include("controlplane.edge_urls")),
     path("admin/", admin.site.urls),
 ]

@@ -1,14 +1,14 @@
 """Serves the HTTP API: Django's handler without what makes it slow.
 
-Django's `ASGIHandler` enters a thread-sensitive context for each request and hops through threads for signal receivers,
-the error log and the closing of the response: ten times the cost of everything else. The views under `/v1/` never touch
-the ORM's connection from the event loop, so none of that is needed here.
+Django's `ASGIHandler` enters a thread-sensitive context for each request and hops through threads for signal
+receivers, the error log and the closing of the response: ten times the cost of everything else. The views under
+`/v1/` never touch the ORM's connection from the event loop, so none of that is needed here.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from functools import partial
 from typing import Any
@@ -17,13 +17,13 @@ from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
-from django.urls import get_resolver
 
 from agents.errors import ApiError, BadRequest
 from controlplane import facts, idempotency
 from controlplane.access_log import log_access
 from controlplane.bodies import ClientLeft, Receive, Scope, Send, read_body
 from controlplane.envelope import answer_to, envelope
+from controlplane.routes import Routes
 
 Call = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
 Middleware = Callable[[Call, HttpRequest], Awaitable[HttpResponseBase]]
@@ -32,7 +32,7 @@ Middleware = Callable[[Call, HttpRequest], Awaitable[HttpResponseBase]]
 URLCONF = "controlplane.edge_urls"
 #: Asynchronous only; the first is the outermost.
 MIDDLEWARE: tuple[Middleware, ...] = (idempotency.once,)
-#: A request that takes longer than this gets a watcher for its client's leaving; a task each would cost the quick ones.
+#: A request that takes longer gets a watcher for its client's leaving; the quick ones need not pay for a task.
 UNWATCHED_SECONDS = 0.05
 
 CHUNK = 64 * 1024
@@ -89,7 +89,7 @@ class Watch:
             self._task.cancel()
 
     def end(self) -> None:
-        """Stop listening: what comes now is the end of the answer, which servers report as a disconnect too."""
+        """Stop listening: servers report the end of the answer as a disconnect too."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -108,7 +108,7 @@ class V1Handler(ASGIHandler):
         for middleware in reversed(MIDDLEWARE):
             call = partial(self.guarded, partial(middleware, call))
         self.call = call
-        self.resolver = get_resolver(URLCONF)
+        self.routes = Routes(URLCONF)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # type: ignore[override]
         path: str = scope["path"].removeprefix(scope.get("root_path", ""))
@@ -156,13 +156,13 @@ class V1Handler(ASGIHandler):
         """What `call` answers; an exception is an answer too."""
         try:
             return await call(request)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 (this is where all of them end)
             return answer_to(error)
 
     async def view(self, request: HttpRequest) -> HttpResponseBase:
         """Find the view and ask it."""
         try:
-            match = self.resolver.resolve(request.path_info)
+            match = self.routes.resolve(request.path_info)
             request.resolver_match = match
             if (known := facts.current.get()) is not None:
                 known.route = match.route
@@ -172,7 +172,7 @@ class V1Handler(ASGIHandler):
             if not iscoroutinefunction(view):
                 view = sync_to_async(view, thread_sensitive=False)
             response: HttpResponseBase = await view(request, *match.args, **match.kwargs)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 (this is where all of them end)
             return answer_to(error)
         if response.status_code == 405:
             refused = envelope(405, f"{request.method} is not allowed here")
@@ -192,7 +192,7 @@ class V1Handler(ASGIHandler):
         log_access(known, status)
 
     async def stream(self, response: HttpResponseBase, send: Send, known: facts.Facts, watch: Watch) -> None:
-        """Send each chunk as it comes; waits while the client reads slowly, closes the generator when it leaves."""
+        """Send each chunk as it comes; wait while the client reads slowly, close the generator when it leaves."""
         assert isinstance(response, StreamingHttpResponse)
         status = response.status_code
         try:
@@ -248,11 +248,11 @@ def _headers(response: HttpResponseBase, known: facts.Facts) -> list[tuple[bytes
     return headers
 
 
-async def _chunks(response: StreamingHttpResponse) -> AsyncIterator[bytes]:
+async def _chunks(response: StreamingHttpResponse) -> AsyncGenerator[bytes, None]:
     """The stream's chunks as bytes.
 
-    Django wraps an async iterator twice, and closing the outermost wrapper leaves the innermost generator to the garbage
-    collector. Here it is closed at once, so that a lease is released when the client leaves, not some time later.
+    Django wraps an async iterator twice, and closing the outermost wrapper leaves the innermost generator to the
+    garbage collector. Here it is closed at once, so that a lease is released as soon as the client leaves.
     """
     source: Any = response._iterator if response.is_async else aiter(response)  # type: ignore[attr-defined]
     try:

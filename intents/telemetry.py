@@ -1,6 +1,7 @@
-"""What the process counts about its own work. Figures about what is stored are read when somebody asks for them.
+"""What the process counts about its own work.
 
-Nothing here has a label that grows with the number of tenants, agents or intents.
+Figures about what is stored are read when somebody asks for them. Nothing here has a label that grows with the number
+of tenants, agents or intents.
 """
 
 from prometheus_client import Counter, Gauge, Histogram
