@@ -18,9 +18,18 @@ class Changes:
     intents: set[UUID] = field(default_factory=set)
     #: those of them that ended
     ended: set[UUID] = field(default_factory=set)
+    #: API keys that may have been revoked
+    keys: set[str] = field(default_factory=set)
 
     def __bool__(self) -> bool:
-        return bool(self.agents or self.intents or self.ended)
+        return bool(self.agents or self.intents or self.ended or self.keys)
+
+    def add(self, others: Changes) -> None:
+        """Concern all that the others concern as well."""
+        self.agents |= others.agents
+        self.intents |= others.intents
+        self.ended |= others.ended
+        self.keys |= others.keys
 
 
 #: sent with `changes: Changes`
