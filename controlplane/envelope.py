@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from itertools import islice
+from time import time
 from typing import Any
 
 import ninja.errors
@@ -19,7 +20,7 @@ from django.db import DataError, InterfaceError, OperationalError
 from django.http import Http404, HttpResponse
 from psycopg_pool import PoolTimeout
 
-from agents.errors import ApiError
+from agents.errors import ApiError, RateLimited
 from agents.postgres import DatabaseUnavailable
 
 log = structlog.get_logger(__name__)
@@ -72,12 +73,7 @@ def answer_to(error: BaseException) -> HttpResponse:
     """The answer an exception amounts to. What nobody foresaw is logged and says nothing about itself."""
     match error:
         case ApiError():
-            response = envelope(
-                error.status, error.message, code=error.code, details=error.details, extra=error.extra
-            )
-            if (retry_after := getattr(error, "retry_after", None)) is not None:
-                response["Retry-After"] = str(max(1, round(retry_after)))
-            return response
+            return refusal(error)
         case ninja.errors.HttpError() if isinstance(error.__cause__, ApiError):
             return answer_to(error.__cause__)  # ninja wraps what the parser raises
         case ninja.errors.HttpError():
@@ -102,6 +98,19 @@ def answer_to(error: BaseException) -> HttpResponse:
             return response
     log.error("unhandled exception", exc_info=error)
     return envelope(500, "internal error", code="internal_error")
+
+
+def refusal(error: ApiError) -> HttpResponse:
+    """What the domain said, with the headers that some of its refusals need."""
+    response = envelope(
+        error.status, error.message, code=error.code, details=error.details, extra=error.extra
+    )
+    if isinstance(error, RateLimited):
+        response["Retry-After"] = str(error.retry_after)
+        response["X-RateLimit-Limit"] = str(error.details.get("limit", 0))
+        response["X-RateLimit-Remaining"] = "0"
+        response["X-RateLimit-Reset"] = str(int(time()) + error.retry_after)
+    return response
 
 
 def invalid(errors: Iterable[Mapping[str, Any]]) -> HttpResponse:

@@ -28,7 +28,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
 from agents import postgres
-from agents.auth import authenticate
+from agents.auth import ApiKeyAuth
 from agents.errors import Conflict, Invalid, Unauthenticated
 from controlplane.envelope import JSON
 from controlplane.redaction import without_secrets
@@ -36,6 +36,8 @@ from controlplane.redaction import without_secrets
 log = structlog.get_logger(__name__)
 
 Call = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
+
+any_key = ApiKeyAuth()
 
 CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 #: These record their key in the statement that submits.
@@ -111,7 +113,7 @@ async def once(call: Call, request: HttpRequest) -> HttpResponseBase:
     if not (0 < len(key) <= KEY_LENGTH and key.isascii() and key.isprintable()):
         raise Invalid(f"Idempotency-Key must be 1 to {KEY_LENGTH} printable ASCII characters")
     try:
-        caller = await authenticate(_lower(request), request.META.get("REMOTE_ADDR") or "")
+        caller = await any_key(request)
     except Unauthenticated:
         return await call(request)  # the route itself says so, or is public and has nobody to remember
     scope = Scope(caller.agent_id, request.method or "", request.path_info, key)
@@ -210,7 +212,3 @@ async def _alone_in_this_process(scope: Scope) -> AsyncIterator[None]:
         turnstile.waiting -= 1
         if not turnstile.waiting:
             _turnstiles.pop(scope, None)
-
-
-def _lower(request: HttpRequest) -> dict[str, str]:
-    return {name.lower(): value for name, value in request.headers.items()}

@@ -19,7 +19,7 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
 from agents.errors import ApiError, BadRequest
-from controlplane import facts, idempotency
+from controlplane import facts, idempotency, rate_limits
 from controlplane.access_log import log_access
 from controlplane.bodies import ClientLeft, Receive, Scope, Send, read_body
 from controlplane.envelope import answer_to, envelope
@@ -28,8 +28,6 @@ from controlplane.routes import Routes
 Call = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
 Middleware = Callable[[Call, HttpRequest], Awaitable[HttpResponseBase]]
 
-#: What this handler serves, and nothing else: pages are out of its reach.
-URLCONF = "controlplane.edge_urls"
 #: Asynchronous only; the first is the outermost.
 MIDDLEWARE: tuple[Middleware, ...] = (idempotency.once,)
 #: A request that takes longer gets a watcher for its client's leaving; the quick ones need not pay for a task.
@@ -102,13 +100,16 @@ class Watch:
 class V1Handler(ASGIHandler):
     """Answers every request with JSON or a stream, and stops working when its client leaves."""
 
+    #: What it serves, and nothing else: pages are out of its reach.
+    urlconf = "controlplane.edge_urls"
+
     def load_middleware(self, is_async: bool = True) -> None:
         """Build the chain from `MIDDLEWARE`; Django's own belongs to the pages."""
         call: Call = self.view
         for middleware in reversed(MIDDLEWARE):
             call = partial(self.guarded, partial(middleware, call))
         self.call = call
-        self.routes = Routes(URLCONF)
+        self.routes = Routes(self.urlconf)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # type: ignore[override]
         path: str = scope["path"].removeprefix(scope.get("root_path", ""))
@@ -171,7 +172,10 @@ class V1Handler(ASGIHandler):
                 request.method = "GET"
             if not iscoroutinefunction(view):
                 view = sync_to_async(view, thread_sensitive=False)
+            allowance = await rate_limits.spend(request, match.route)
             response: HttpResponseBase = await view(request, *match.args, **match.kwargs)
+            for name, left in allowance.items():
+                response[name] = left
         except Exception as error:  # noqa: BLE001 (this is where all of them end)
             return answer_to(error)
         if response.status_code == 405:
