@@ -102,9 +102,7 @@ class Observer:
 
     async def stop(self) -> None:
         """Close all watches and end."""
-        for watches in list(self._watches.values()):
-            for watch in list(watches):
-                watch.close()
+        self.close_watches()
         if self._task:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)

@@ -1,0 +1,221 @@
+"""The dispatcher: one task a process that claims deliveries for all the connections it has.
+
+A ring for some agents → one statement claims for all of them → the deliveries go into the connections' mailboxes. An
+expired lease is claimable like a ready delivery, so that redelivery depends on no other process. Rings may be lost: a
+look a second finds what they would have told, and what was exhausted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Iterable
+from uuid import UUID
+
+from agents.postgres import DatabaseUnavailable
+from intents import coalescer
+from intents.errors import Outcome
+from intents.operations import Lease, Release, Row, Slot
+from intents.realtime.mailbox import Closing, Mailbox
+from intents.realtime.observer import Observer
+from intents.telemetry import CLAIM_SECONDS, CLAIM_SIZE, CONNECTIONS, DELIVERIES
+
+logger = logging.getLogger(__name__)
+
+#: The most that one connection is given at a time, so that a large one leaves something for the others.
+LARGEST_SHARE = 256
+#: How long the lease of a closed connection is tried to be given back; then it runs out by itself.
+RELEASE_PATIENCE_SECONDS = 20.0
+
+
+class Dispatcher:
+    """Claims for all local connections, and keeps what they hold."""
+
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
+        self._mailboxes: defaultdict[int, list[Mailbox]] = defaultdict(list)
+        #: intent → the mailbox that holds it
+        self._holders: dict[UUID, Mailbox] = {}
+        self._rung: set[int] = set()
+        self._wake = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        #: mailboxes opened and closed since the presence was last told
+        self.opened: list[Mailbox] = []
+        self.closed: list[UUID] = []
+
+    def start(self) -> None:
+        self._spawn(self._run())
+
+    async def stop(self) -> None:
+        """End, once what the closed connections held is given back."""
+        releases = [task for task in self._tasks if task.get_name() == "release"]
+        if releases:
+            await asyncio.wait(releases, timeout=2)
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # -- connections ------------------------------------------------------------------------------------------
+
+    def open(self, mailbox: Mailbox) -> None:
+        """Begin to deliver to this connection."""
+        self._mailboxes[mailbox.agent_id].append(mailbox)
+        self.opened.append(mailbox)
+        CONNECTIONS.labels(mailbox.visitor.transport).inc()
+        self.ring([mailbox.agent_id])
+
+    def close(self, mailbox: Mailbox, closing: Closing = Closing.LEFT) -> None:
+        """The connection is over; what was bound to it goes back at once.
+
+        When this process is drained it is not: the agents live on, and finish what they have over another connection.
+        """
+        mailbox.close(closing)
+        if mailbox not in self._mailboxes.get(mailbox.agent_id, ()):
+            return
+        self._mailboxes[mailbox.agent_id].remove(mailbox)
+        if not self._mailboxes[mailbox.agent_id]:
+            del self._mailboxes[mailbox.agent_id]
+        self.closed.append(mailbox.id)
+        CONNECTIONS.labels(mailbox.visitor.transport).dec()
+        leases = list(mailbox.held.values())
+        for lease in leases:
+            self.settle(mailbox, lease.intent_id)
+        if leases and not mailbox.is_detached and mailbox.closing is not Closing.DRAINED:
+            self._spawn(self._release(mailbox, leases), "release")
+
+    def settle(self, mailbox: Mailbox, intent_id: UUID) -> Lease | None:
+        """The connection is done with this delivery, and has room for another."""
+        lease = mailbox.settle(intent_id)
+        if lease is not None:
+            self._holders.pop(intent_id, None)
+            self._observer.forget_ending(intent_id, self._ended)
+            self.ring([mailbox.agent_id])
+        return lease
+
+    def resume(self, mailbox: Mailbox, leases: Iterable[Lease]) -> None:
+        """The connection holds these after all: what was to settle them did not come about."""
+        for lease in leases:
+            if mailbox.closing:
+                self._spawn(self._release(mailbox, [lease]), "release")
+            else:
+                mailbox.held[lease.intent_id] = lease
+                self._hold(mailbox, lease)
+
+    def mailboxes(self) -> list[Mailbox]:
+        """All connections that are open now."""
+        return [mailbox for mailboxes in self._mailboxes.values() for mailbox in mailboxes]
+
+    def waiting_agents(self) -> list[int]:
+        """The agents with a connection that would take more."""
+        return [
+            agent_id
+            for agent_id, mailboxes in self._mailboxes.items()
+            if any(mailbox.free for mailbox in mailboxes)
+        ]
+
+    def drain(self) -> None:
+        """Let every connection know that this process ends."""
+        for mailbox in self.mailboxes():
+            mailbox.close(Closing.DRAINED)
+
+    # -- the loop ---------------------------------------------------------------------------------------------
+
+    def ring(self, agents: Iterable[int]) -> None:
+        """Something may be due to these; look, if they wait here."""
+        waiting = [agent_id for agent_id in agents if agent_id in self._mailboxes]
+        if waiting:
+            self._rung.update(waiting)
+            self._wake.set()
+
+    async def _run(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            rung, self._rung = self._rung, set()
+            try:
+                await self._claim(rung)
+            except DatabaseUnavailable:
+                await asyncio.sleep(0.2)
+                self.ring(rung)
+            except Exception:
+                logger.exception("the dispatcher failed to claim")
+                await asyncio.sleep(1)
+                self.ring(rung)
+
+    async def _claim(self, agents: Iterable[int]) -> None:
+        shares = [(mailbox, slot) for agent_id in agents for mailbox, slot in self._slots(agent_id)]
+        if not shares:
+            return
+        started = time.perf_counter()
+        leases = await coalescer.claim([slot for _, slot in shares])
+        CLAIM_SECONDS.observe(time.perf_counter() - started)
+        CLAIM_SIZE.observe(len(leases))
+        # A session may have two connections; each holds what it was given.
+        by_slot: dict[tuple[int, UUID], list[Mailbox]] = defaultdict(list)
+        for mailbox, slot in shares:
+            by_slot[slot.agent_id, slot.session] += [mailbox] * (slot.last - slot.first + 1)
+        for lease in leases:
+            self._hand_over(by_slot[lease.agent_id, lease.lease_session].pop(0), lease)
+        # Those who got all they asked for might get more.
+        self.ring({lease.agent_id for lease in leases})
+
+    def _slots(self, agent_id: int) -> list[tuple[Mailbox, Slot]]:
+        """The shares of an agent's connections in what is due, in another order each time, so that all get work."""
+        mailboxes = self._mailboxes.get(agent_id, [])
+        if len(mailboxes) > 1:
+            mailboxes.append(mailboxes.pop(0))
+        shares, first = [], 1
+        for mailbox in mailboxes:
+            if size := min(mailbox.free, LARGEST_SHARE):
+                last = first + size - 1
+                slot = Slot(agent_id, first, last, mailbox.session, mailbox.seconds, mailbox.is_detached)
+                shares.append((mailbox, slot))
+                first = last + 1
+        return shares
+
+    def _hand_over(self, mailbox: Mailbox, lease: Lease) -> None:
+        DELIVERIES.labels("first" if lease.attempt == 1 and not lease.returns else "redelivery").inc()
+        if mailbox.closing:
+            if not mailbox.is_detached:
+                self._spawn(self._release(mailbox, [lease]), "release")
+            return
+        mailbox.put(lease)
+        self._hold(mailbox, lease)
+
+    def _hold(self, mailbox: Mailbox, lease: Lease) -> None:
+        self._holders[lease.intent_id] = mailbox
+        self._observer.await_ending(lease.intent_id, self._ended, is_new=True)
+
+    def _ended(self, row: Row) -> None:
+        """An intent that is held here ended by another's hand, or over another connection of its agent."""
+        mailbox = self._holders.get(row["intent_id"])
+        if mailbox is not None and self.settle(mailbox, row["intent_id"]) and mailbox.on_ended:
+            mailbox.on_ended(row)
+
+    # -- leases -----------------------------------------------------------------------------------------------
+
+    async def renew(self, mailboxes: Iterable[Mailbox]) -> None:
+        """Renew all that these connections hold. Those who lost a lease learn it."""
+        held = [(mailbox, lease) for mailbox in mailboxes for lease in mailbox.held.values()]
+        answers = await coalescer.extend([mailbox.hold_of(lease) for mailbox, lease in held])
+        for (mailbox, lease), answer in zip(held, answers, strict=True):
+            if answer.outcome is Outcome.LEASE_LOST and mailbox.held.get(lease.intent_id) is lease:
+                self.settle(mailbox, lease.intent_id)
+                if mailbox.on_lost:
+                    mailbox.on_lost(lease)
+
+    async def _release(self, mailbox: Mailbox, leases: list[Lease]) -> None:
+        deadline = time.monotonic() + RELEASE_PATIENCE_SECONDS
+        while time.monotonic() < deadline:
+            try:
+                await coalescer.release([Release(mailbox.hold_of(lease), "closed") for lease in leases])
+                return
+            except DatabaseUnavailable:
+                await asyncio.sleep(0.2)
+
+    def _spawn(self, work: object, name: str = "dispatcher") -> None:
+        task = asyncio.create_task(work, name=name)  # type: ignore[arg-type]
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

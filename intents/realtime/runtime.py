@@ -1,0 +1,227 @@
+"""What a web process runs besides its requests: doorbell, dispatcher and observer, and their pulse once a second.
+
+It starts with the first connection that needs it, on whatever event loop serves that; servers without a lifespan
+protocol need no other hook.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections import defaultdict
+from typing import Any, Protocol
+from uuid import uuid4
+
+from django.dispatch import receiver
+
+from agents import presence
+from agents.auth import forget
+from agents.postgres import DatabaseUnavailable
+from agents.signals import keys_revoked
+from intents import coalescer
+from intents.realtime.dispatcher import Dispatcher
+from intents.realtime.doorbell import Doorbell, ring_from_sync
+from intents.realtime.mailbox import Closing
+from intents.realtime.observer import Observer
+from intents.signals import Changes, announce, changed
+
+logger = logging.getLogger(__name__)
+
+PULSE_SECONDS = 1.0
+#: Leases that the process renews for its connections are renewed this often; they last three times as long.
+RENEWAL_SECONDS = 10.0
+
+
+class Guest(Protocol):
+    """An open connection that ends when its key is revoked."""
+
+    def close(self, closing: Closing) -> None: ...
+
+
+class Runtime:
+    """The loops of one process."""
+
+    def __init__(self) -> None:
+        self.process = uuid4()
+        self.loop = asyncio.get_running_loop()
+        self.thread = threading.get_ident()
+        self.observer = Observer()
+        self.dispatcher = Dispatcher(self.observer)
+        self.doorbell = Doorbell(self.process, self._heard_from_others)
+        self.is_draining = False
+        self._guests: defaultdict[str, set[Guest]] = defaultdict(set)
+        self._renewed_at = 0.0
+        self._pulse: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self.doorbell.start()
+        self.observer.start()
+        self.dispatcher.start()
+        self._pulse = asyncio.create_task(self._beat(), name="pulse")
+
+    async def stop(self) -> None:
+        """End all loops, and say that this process is gone."""
+        self.drain()
+        if self._pulse:
+            self._pulse.cancel()
+            await asyncio.gather(self._pulse, return_exceptions=True)
+        await self.dispatcher.stop()
+        await self.observer.stop()
+        await self.doorbell.stop()
+        try:
+            await presence.leave(self.process)
+        except DatabaseUnavailable:
+            logger.debug("nobody to say goodbye to")
+
+    def drain(self) -> None:
+        """End every stream and socket; their clients come back to another process."""
+        self.is_draining = True
+        self.dispatcher.drain()
+        self.observer.close_watches()
+        for guests in list(self._guests.values()):
+            for guest in list(guests):
+                guest.close(Closing.DRAINED)
+
+    # -- guests: connections that end with their key ----------------------------------------------------------
+
+    def welcome(self, key_id: str, guest: Guest) -> None:
+        """Close this connection when its key is revoked."""
+        self._guests[key_id].add(guest)
+
+    def see_off(self, key_id: str, guest: Guest) -> None:
+        """The connection has ended by itself."""
+        self._guests[key_id].discard(guest)
+        if not self._guests[key_id]:
+            del self._guests[key_id]
+
+    def connections_of(self, key_id: str) -> int:
+        """How many connections this key has open in this process."""
+        return len(self._guests.get(key_id, ()))
+
+    def _revoke(self, keys: list[str]) -> None:
+        forget(keys)
+        for key_id in keys:
+            for guest in list(self._guests.get(key_id, ())):
+                guest.close(Closing.REVOKED)
+
+    # -- rings ------------------------------------------------------------------------------------------------
+
+    def heard_here(self, changes: Changes) -> None:
+        """Something was committed by this process: look here at once, and tell the others."""
+        self._look_at(changes)
+        self.doorbell.ring(changes)
+
+    def _heard_from_others(self, changes: Changes | None) -> None:
+        if changes is None:
+            self.dispatcher.ring(self.dispatcher.waiting_agents())
+            self.observer.look_at_everything()
+        else:
+            self._look_at(changes)
+
+    def _look_at(self, changes: Changes) -> None:
+        self.dispatcher.ring(changes.agents)
+        self.observer.hear(changes.intents, changes.ended)
+        if changes.keys:
+            # A ring says look, so look, a little ahead of time.
+            forget(changes.keys)
+            if any(key in self._guests for key in changes.keys):
+                self.loop.create_task(self._look_once())
+
+    # -- the pulse --------------------------------------------------------------------------------------------
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(PULSE_SECONDS)
+            await self._look_once()
+            try:
+                if self.loop.time() - self._renewed_at >= RENEWAL_SECONDS:
+                    self._renewed_at = self.loop.time()
+                    await self.dispatcher.renew([box for box in self.dispatcher.mailboxes() if box.is_renewed])
+            except DatabaseUnavailable:
+                self._renewed_at = 0.0
+            except Exception:
+                logger.exception("the leases could not be renewed")
+
+    async def _look_once(self) -> None:
+        try:
+            await self._tell_presence()
+            await self._look()
+        except DatabaseUnavailable:
+            pass
+        except Exception:
+            logger.exception("the pulse missed a beat")
+
+    async def _tell_presence(self) -> None:
+        opened, self.dispatcher.opened = self.dispatcher.opened, []
+        closed, self.dispatcher.closed = self.dispatcher.closed, []
+        if not opened and not closed:
+            return
+        try:
+            is_new = await presence.sync(self.process, [box.presence for box in opened], closed)
+        except DatabaseUnavailable:
+            self.dispatcher.opened = opened + self.dispatcher.opened
+            self.dispatcher.closed = closed + self.dispatcher.closed
+            raise
+        if is_new:
+            self._introduce()
+
+    def _introduce(self) -> None:
+        """Tell of all connections again, because this process was forgotten."""
+        told = {box.id for box in self.dispatcher.opened}
+        self.dispatcher.opened += [box for box in self.dispatcher.mailboxes() if box.id not in told]
+
+    async def _look(self) -> None:
+        keys = list(self._guests)
+        if not keys:
+            return
+        [seen] = await coalescer.read(
+            "look", process=self.process, agents=self.dispatcher.waiting_agents(), keys=keys
+        )
+        self.dispatcher.ring(seen["due"])
+        if seen["revoked"]:
+            self._revoke(seen["revoked"])
+        if not seen["is_known"] and self.dispatcher.mailboxes():
+            self._introduce()
+        if seen["is_spent"]:
+            await coalescer.exhaust()
+
+
+_active: Runtime | None = None
+
+
+def current() -> Runtime:
+    """This process's runtime, started if it is not."""
+    global _active
+    loop = asyncio.get_running_loop()
+    if _active is None or _active.loop is not loop:
+        _active = Runtime()
+        _active.start()
+    return _active
+
+
+async def drain() -> None:
+    """End every stream and socket of this process, then its loops. For servers that are told to stop."""
+    global _active
+    if _active is not None and _active.loop is asyncio.get_running_loop():
+        stopped, _active = _active, None
+        await stopped.stop()
+
+
+@receiver(changed)
+def _on_changed(sender: object, changes: Changes, **kwargs: Any) -> None:
+    """Ring for what was committed, from whatever thread it was."""
+    runtime = _active
+    if runtime is None or runtime.loop.is_closed():
+        ring_from_sync(changes)
+    elif threading.get_ident() == runtime.thread:
+        runtime.heard_here(changes)
+    else:
+        runtime.loop.call_soon_threadsafe(runtime.heard_here, changes)
+
+
+@receiver(keys_revoked)
+def _on_keys_revoked(sender: object, key_ids: list[str], **kwargs: Any) -> None:
+    announce(Changes(keys=set(key_ids)))
+
+
