@@ -21,6 +21,8 @@ from controlplane.listener import BACKLOG, listen
 #: Frames hold 256 KiB at most. The application says so politely, so the server lets a little more through.
 LARGEST_FRAME = 256 * 1024 + 16 * 1024
 DRAIN_SECONDS = 5
+#: Longer than clients keep idle connections, so that it is they who close them.
+KEEP_ALIVE_SECONDS = 75
 
 
 class UvicornServer(uvicorn.Server):
@@ -29,6 +31,8 @@ class UvicornServer(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for server in self.servers:
             server.close()
+        for listener in sockets or []:
+            listener.close()
         await drain()
         await super().shutdown(sockets)
 
@@ -54,6 +58,7 @@ def serve_with_uvicorn(listener: socket.socket) -> None:
         access_log=False,
         server_header=False,
         backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         proxy_headers=bool(settings.PERDURE_TRUSTED_PROXIES),
         forwarded_allow_ips=settings.PERDURE_TRUSTED_PROXIES,
         timeout_graceful_shutdown=DRAIN_SECONDS,
@@ -68,7 +73,7 @@ def serve_with_daphne(listener: socket.socket) -> None:
 
     from controlplane.asgi import application
 
-    class DaphneServer(Server):  # type: ignore[misc]
+    class DaphneServer(Server):
         """Daphne, which ends the streams before it cancels what still runs."""
 
         def kill_all_applications(self) -> Any:

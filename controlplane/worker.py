@@ -5,16 +5,20 @@ apart, as many as wanted: two beats are harmless. Here beat is a thread, so that
 """
 
 import os
+import warnings
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "controlplane.settings.development")
 
 from celery import beat
+from celery.platforms import SecurityWarning
 
 from controlplane import celery_app, lifeline
 
 
 def main() -> None:
     lifeline.hold()
+    # Being root is dangerous for workers that unpickle what they are sent; ours take JSON only.
+    warnings.simplefilter("ignore", SecurityWarning)
     beat.EmbeddedService(celery_app, thread=True).start()
     celery_app.Worker(
         pool="threads",

@@ -155,4 +155,5 @@ CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     # The next sweep does all that a late one would have done, so those that queued up are dropped.
     "sweep": {"task": "intents.tasks.sweep", "schedule": 1.0, "options": {"expires": 2}},
+    "forget_old_requests": {"task": "intents.tasks.forget_old_requests", "schedule": 3600.0},
 }

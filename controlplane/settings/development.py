@@ -14,6 +14,7 @@ ALLOWED_HOSTS = items("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1],0.0.0.0,.local
 #: Static files come straight from where they are written; only production collects them.
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
+STATIC_ROOT = None
 
 if "runserver" in sys.argv:
     # Daphne replaces the command; no other command should pay for importing it.
