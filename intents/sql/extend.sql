@@ -1,4 +1,5 @@
--- Renew leases for as long again as they were given. An expired one that nobody took yet is renewed too.
+-- Renew leases for as long again as they were given. An expired one that nobody took yet is renewed too, but not one
+-- whose connection is closed.
 WITH asked AS (
     SELECT *
     FROM unnest(%(ids)s::uuid[], %(tokens)s::uuid[]) WITH ORDINALITY AS asked (intent_id, token, place)
@@ -7,6 +8,7 @@ held AS (
     SELECT delivery.id, delivery.intent_id
     FROM intents_delivery AS delivery
     JOIN asked ON asked.intent_id = delivery.intent_id AND asked.token = delivery.lease_token
+    WHERE delivery.lease_seconds IS NOT NULL
     ORDER BY delivery.id
     FOR UPDATE OF delivery
 ),
@@ -15,11 +17,11 @@ renewed AS (
     SET lease_expires_at = statement_timestamp() + make_interval(secs => delivery.lease_seconds)
     FROM held
     WHERE delivery.id = held.id
-    RETURNING delivery.intent_id, delivery.lease_expires_at
+    RETURNING delivery.intent_id, delivery.lease_token, delivery.lease_expires_at
 )
 SELECT
     asked.place, asked.intent_id, renewed.lease_expires_at,
     CASE WHEN renewed.intent_id IS NULL THEN 'lease_lost' ELSE 'done' END AS outcome
 FROM asked
-LEFT JOIN renewed USING (intent_id)
+LEFT JOIN renewed ON renewed.intent_id = asked.intent_id AND renewed.lease_token = asked.token
 ORDER BY asked.place

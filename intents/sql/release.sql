@@ -1,7 +1,8 @@
 -- Give deliveries back before their lease has run out.
 --   reason 'closed':   the connection died. An attempt that had not started is handed back, three times at most.
 --   reason 'released': the agent gives it up of itself, for a while if it says so; the attempt counts.
--- The token of a closed connection stays good until somebody else claims: a result that comes late is not lost.
+-- The token of a closed connection stays good until somebody else claims: a result that comes late is not lost. But its
+-- lease cannot be renewed, and not be closed again: an attempt given back twice would be one too many.
 WITH asked AS (
     SELECT *
     FROM unnest(
@@ -29,13 +30,14 @@ locked AS (
 ),
 judged AS (
     SELECT
-        asked.*, held.id AS delivery_id, held.attempt, locked.status,
+        asked.*, held.id AS delivery_id, held.attempt, locked.status, locked.recipient_id,
         asked.reason = 'closed' AND held.started_at IS NULL AND held.returns < 3 AND held.attempt > 0 AS is_returned,
         CASE
             WHEN locked.id IS NULL OR locked.organization_id <> asked.organization_id THEN 'unknown'
             WHEN locked.recipient_id <> asked.agent_id THEN 'forbidden'
             WHEN locked.status IN ('COMPLETED', 'FAILED', 'CANCELED', 'TIMED_OUT') THEN 'already_ended'
             WHEN held.id IS NULL OR {fence} THEN 'lease_lost'
+            WHEN asked.reason = 'closed' AND (held.lease_token IS NULL OR held.lease_seconds IS NULL) THEN 'lease_lost'
             ELSE 'done'
         END AS outcome
     FROM asked
@@ -58,6 +60,7 @@ freed AS (
             WHEN winner.reason = 'closed' THEN LEAST(delivery.lease_expires_at, statement_timestamp())
         END,
         lease_session = CASE WHEN winner.reason = 'closed' THEN delivery.lease_session END,
+        lease_seconds = NULL,
         is_detached = false
     FROM winner
     WHERE delivery.id = winner.delivery_id
@@ -97,7 +100,7 @@ logged AS (
     JOIN moved ON moved.id = noted.intent_id
 )
 SELECT
-    judged.place, judged.intent_id, judged.agent_id,
+    judged.place, judged.intent_id, judged.recipient_id,
     CASE WHEN judged.outcome = 'done' AND winner.place <> judged.place THEN 'lease_lost' ELSE judged.outcome END
         AS outcome,
     statement_timestamp() AS at

@@ -1,10 +1,18 @@
 -- A client of this address starts behind these deliveries, so the process that had them is gone: free them now.
 -- Only leases that outlive their connection; one that is bound to a connection ends with it.
+WITH left_behind AS (
+    SELECT delivery.id
+    FROM intents_delivery AS delivery
+    WHERE delivery.agent_id = %(agent_id)s
+        AND delivery.is_detached
+        AND delivery.lease_expires_at > statement_timestamp()
+        AND delivery.cursor > %(since)s
+        AND delivery.lease_session IS DISTINCT FROM %(session)s
+    ORDER BY delivery.id
+    FOR UPDATE
+)
 UPDATE intents_delivery AS delivery
 SET lease_expires_at = statement_timestamp(), is_detached = false
-WHERE delivery.agent_id = %(agent_id)s
-    AND delivery.is_detached
-    AND delivery.lease_expires_at > statement_timestamp()
-    AND delivery.cursor > %(since)s
-    AND delivery.lease_session IS DISTINCT FROM %(session)s
+FROM left_behind
+WHERE delivery.id = left_behind.id
 RETURNING delivery.intent_id

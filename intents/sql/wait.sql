@@ -46,7 +46,7 @@ settled AS (
     WHERE delivery.id = held.id
 )
 SELECT
-    asked.place, asked.intent_id, moved.seq,
+    asked.place, asked.intent_id, moved.seq, held.id IS NOT NULL AS was_owed,
     CASE
         WHEN locked.id IS NULL THEN 'unknown'
         WHEN moved.id IS NULL OR winner.place <> asked.place THEN 'already_ended'
@@ -54,6 +54,7 @@ SELECT
     END AS outcome,
     statement_timestamp() AS at
 FROM asked
+LEFT JOIN held ON held.intent_id = asked.intent_id
 LEFT JOIN locked ON locked.id = asked.intent_id
 LEFT JOIN moved ON moved.id = asked.intent_id
 LEFT JOIN winner ON winner.intent_id = asked.intent_id

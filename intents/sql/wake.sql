@@ -55,6 +55,9 @@ owed AS (
         LEAST(attempt, max_delivery_attempts - 1), max_delivery_attempts, 0, false, 0
     FROM winner
     WHERE is_owed AND delivery_id IS NULL
+    ORDER BY intent_id
+    -- Somebody else may have woken it since this statement looked.
+    ON CONFLICT (intent_id) DO NOTHING
 )
 SELECT
     judged.place, judged.intent_id, judged.recipient_id, moved.seq, statement_timestamp() AS at,
