@@ -18,10 +18,10 @@ class Routes:
 
     def __init__(self, urlconf: str) -> None:
         self._resolver = get_resolver(urlconf)
-        self._shelves: dict[str, list[tuple[int, URLPattern]]] = {}
+        self._shelves: dict[str, list[tuple[str, URLPattern]]] = {}
         for prefix, pattern in flattened(self._resolver, "/"):
             literal = (prefix + str(pattern.pattern)).partition("<")[0]
-            self._shelves.setdefault(_first_words(literal), []).append((len(prefix), pattern))
+            self._shelves.setdefault(_first_words(literal), []).append((prefix, pattern))
 
     def resolve(self, path: str) -> ResolverMatch:
         """The view for this path, with its arguments.
@@ -29,8 +29,9 @@ class Routes:
         Raises:
             Http404: there is none.
         """
-        for skip, pattern in self._shelves.get(_first_words(path), ()):
-            if (match := pattern.resolve(path[skip:])) is not None:
+        for prefix, pattern in self._shelves.get(_first_words(path), ()):
+            if (match := pattern.resolve(path[len(prefix) :])) is not None:
+                match.route = f"{prefix}{match.route}"
                 return match
         return self._resolver.resolve(path)  # patterns that begin with a parameter, and the refusal
 

@@ -1,0 +1,60 @@
+"""Who may go where: every HTTP route, stream, socket and page of the admin, in one table.
+
+A route that is not listed fails the tests, and so does one that asks for something else than it says here. Views
+enforce it themselves (`agents.access.requires`); this is where a reader sees all of it at once.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from agents.models import Scope
+
+Scopes = frozenset[Scope] | None
+
+#: no key needed
+PUBLIC: Final[Scopes] = None
+#: any valid key
+ANY_KEY: Final[Scopes] = frozenset()
+#: `admin` may everywhere
+ADMIN: Final[Scopes] = frozenset({Scope.ADMIN})
+SUBMIT: Final[Scopes] = frozenset({Scope.SUBMIT})
+OPERATE: Final[Scopes] = frozenset({Scope.OPERATE})
+AGENT: Final[Scopes] = frozenset({Scope.AGENT})
+READ: Final[Scopes] = frozenset({Scope.READ, Scope.AGENT})
+
+#: the API: method and route -> one of these scopes is needed
+ROUTES: Final[dict[str, Scopes]] = {
+    "GET /v1/openapi.json": PUBLIC,
+    # agents
+    "GET /v1/me": ANY_KEY,
+    "GET /v1/portal/personal/context": ANY_KEY,
+    "GET /v1/agents": READ,
+    "GET /v1/agents/{path:address}": READ,
+    "POST /v1/service-accounts": ADMIN,
+    "GET /v1/service-accounts": ANY_KEY,
+    "GET /v1/service-accounts/{service_account_id}": ANY_KEY,
+    "PATCH /v1/service-accounts/{service_account_id}": ADMIN,
+    "DELETE /v1/service-accounts/{service_account_id}": ADMIN,
+    "POST /v1/service-accounts/{service_account_id}/keys": ADMIN,
+    "GET /v1/service-accounts/{service_account_id}/keys": ADMIN,
+    "POST /v1/service-accounts/{service_account_id}/keys/{key_id}/revoke": ADMIN,
+}
+
+#: beside the API, served without Django's own handler
+EDGE: Final[dict[str, str]] = {
+    "/health": "public",
+    "/healthz/live": "public",
+    "/healthz/ready": "public",
+    "/metrics": "this machine, or a key with the scope metrics",
+}
+
+#: websockets: one of these scopes is needed, and a browser has to come from our own pages
+SOCKETS: Final[dict[str, Scopes]] = {
+    "/ws/agent": AGENT,
+}
+
+#: pages, by the beginning of their path
+PAGES: Final[dict[str, str]] = {
+    "/admin/": "users who are staff, but for the login itself",
+}

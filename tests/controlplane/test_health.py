@@ -1,0 +1,132 @@
+"""Health says what works; metrics count, for those who may see them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from prometheus_client.parser import text_string_to_metric_families
+
+from agents import postgres
+from controlplane import health, metrics
+from controlplane.asgi import application
+from controlplane.stored_figures import StoredFigures
+from tests.controlplane.conftest import Edge
+from tests.factories import make_agent, make_key
+
+
+@pytest_asyncio.fixture
+async def whole() -> AsyncIterator[Edge]:
+    """The application as the server serves it."""
+    yield Edge(application)
+    await postgres.close()
+
+
+async def unavailable() -> dict[str, Any]:
+    raise postgres.DatabaseUnavailable
+
+
+async def swept(ago: str) -> None:
+    await postgres.rows(
+        """
+        INSERT INTO intents_sweeprun (id, ran_at) VALUES (1, statement_timestamp() - %s::interval)
+        ON CONFLICT (id) DO UPDATE SET ran_at = excluded.ran_at
+        """,
+        [ago],
+    )
+
+
+async def test_the_process_says_that_it_lives_without_asking_anybody(
+    whole: Edge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "_database", unavailable)
+
+    assert (await whole.ask("GET", "/healthz/live")).status == 200
+    assert (await whole.ask("GET", "/health")).json["ok"] is True
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_everything_in_order_is_ready(whole: Edge) -> None:
+    await swept("0 seconds")
+
+    answer = await whole.ask("GET", "/healthz/ready")
+
+    assert (answer.status, answer.json["status"]) == (200, "ready")
+    assert set(answer.json["checks"]) == {"database", "doorbell", "sweep"}
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_a_sweep_that_is_late_is_degraded_but_ready(whole: Edge) -> None:
+    await postgres.rows("DELETE FROM intents_sweeprun")
+    never = await whole.ask("GET", "/healthz/ready")
+    await swept("1 hour")
+    late = await whole.ask("GET", "/healthz/ready")
+
+    assert (never.status, never.json["status"]) == (200, "degraded")
+    assert (late.status, late.json["status"]) == (200, "degraded")
+    assert late.json["checks"]["sweep"]["age_seconds"] >= 3600
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_without_the_database_nothing_is_ready(whole: Edge, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "_database", unavailable)
+
+    answer = await whole.ask("GET", "/healthz/ready")
+
+    assert (answer.status, answer.json["status"]) == (503, "unavailable")
+    assert answer.json["checks"]["database"] == {"ok": False, "error": "DatabaseUnavailable"}
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_metrics_are_for_this_machine_and_for_keys_that_may(whole: Edge) -> None:
+    def tokens() -> list[str]:
+        agent = make_agent()
+        return [make_key(agent, scopes)[1] for scopes in (["agent"], ["metrics"], ["admin"])]
+
+    agent, scraper, admin = [{"x-api-key": token} for token in await postgres.in_thread(tokens)]
+
+    async def status(**request: Any) -> int:
+        return (await whole.ask("GET", "/metrics", **request)).status
+
+    assert await status(client="127.0.0.1") == 200
+    assert await status(client="::1") == 200
+    assert await status(client="127.0.0.1", headers={"x-forwarded-for": "127.0.0.1"}) == 401
+    assert await status() == 401
+    assert await status(headers=agent) == 403
+    assert await status(headers=scraper) == 200
+    assert await status(headers=admin) == 200
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_metrics_show_what_is_counted_and_what_is_stored(
+    whole: Edge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metrics, "stored", StoredFigures())  # has read nothing yet
+    answer = await whole.ask("GET", "/metrics", client="127.0.0.1")
+
+    families = {family.name: family for family in text_string_to_metric_families(answer.content.decode())}
+    assert {
+        "perdure_claim_size",
+        "perdure_dead_letters",
+        "perdure_intents",
+        "perdure_ready_deliveries",
+    } <= set(families)
+    [complete] = families["perdure_stored_figures_complete"].samples
+    assert complete.value == 1
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_a_database_that_is_away_leaves_the_old_figures(
+    whole: Edge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures = StoredFigures()
+    await figures.refresh()
+    assert figures.is_complete
+    monkeypatch.setattr(figures, "_read", unavailable)
+    figures._read_at = float("-inf")
+
+    await figures.refresh()
+
+    assert not figures.is_complete
