@@ -145,6 +145,7 @@ CELERY_TASK_IGNORE_RESULT = True
 #: A task whose worker died is given to another; every task here may run twice.
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_REDIRECT_STDOUTS = False
@@ -155,5 +156,10 @@ CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     # The next sweep does all that a late one would have done, so those that queued up are dropped.
     "sweep": {"task": "intents.tasks.sweep", "schedule": 1.0, "options": {"expires": 2}},
+    "forget old requests": {
+        "task": "intents.tasks.forget_old_requests",
+        "schedule": 600.0,
+        "options": {"expires": 600},
+    },
     "forget_old_requests": {"task": "intents.tasks.forget_old_requests", "schedule": 3600.0},
 }

@@ -1,0 +1,51 @@
+# Everything needs only make and Python 3.11 or newer; `make demo` is the place to begin.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PRODUCTION_CHECK := DJANGO_SETTINGS_MODULE=controlplane.settings.production PERDURE_KEY_PEPPER=checked \
+	SECRET_KEY=a-key-that-is-only-checked-and-never-signs-anything-0123456789 ALLOWED_HOSTS=perdure.example \
+	DATABASE_URL=postgresql://checked@localhost/checked REDIS_URL=redis://localhost
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	--no-emit-index-url $(LOCK_OPTIONS)
+
+.PHONY: demo up test check bench lock format
+.DEFAULT_GOAL := demo
+
+demo: $(VENV)/installed ## Play the story of an agent that is killed in the middle of its work
+	@$(BIN)/python -m examples.seed_story
+
+up: $(VENV)/installed ## Run all of Perdure until Ctrl-C
+	@$(BIN)/python manage.py up
+
+test: $(VENV)/installed ## Run all tests against real PostgreSQL and Valkey
+	$(BIN)/python -m pytest $(TESTS)
+
+check: $(VENV)/installed ## Everything that can be told without running it
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(PRODUCTION_CHECK) $(BIN)/python manage.py check --deploy --fail-level WARNING
+	DJANGO_SETTINGS_MODULE=controlplane.settings.test $(BIN)/python -W ignore::RuntimeWarning \
+		manage.py makemigrations --check --dry-run
+
+bench: $(VENV)/installed ## Measure throughput and latency against the database's ceiling
+	@$(BIN)/python -m bench
+
+format: $(VENV)/installed ## Lay out the code as `make check` wants it
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+lock: $(VENV)/installed ## Resolve the dependencies anew; LOCK_OPTIONS=--upgrade takes the newest
+	$(COMPILE) requirements.in --output-file requirements.txt
+	$(COMPILE) requirements-dev.in --output-file requirements-dev.txt
+
+# Installs only when the lock has changed since; without that it needs no network.
+$(VENV)/installed: requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Perdure needs Python 3.11 or newer")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing what Perdure needs into $(VENV); this happens once."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps \
+		--requirement requirements-dev.txt
+	@touch $@
