@@ -137,7 +137,9 @@ class Runtime:
             try:
                 if self.loop.time() - self._renewed_at >= RENEWAL_SECONDS:
                     self._renewed_at = self.loop.time()
-                    await self.dispatcher.renew([box for box in self.dispatcher.mailboxes() if box.is_renewed])
+                    await self.dispatcher.renew(
+                        [box for box in self.dispatcher.mailboxes() if box.is_renewed]
+                    )
             except DatabaseUnavailable:
                 self._renewed_at = 0.0
             except Exception:
@@ -223,5 +225,3 @@ def _on_changed(sender: object, changes: Changes, **kwargs: Any) -> None:
 @receiver(keys_revoked)
 def _on_keys_revoked(sender: object, key_ids: list[str], **kwargs: Any) -> None:
     announce(Changes(keys=set(key_ids)))
-
-
