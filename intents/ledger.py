@@ -6,28 +6,62 @@ Celery tasks, pages and the admin use it. The ASGI edges use `coalescer`, which 
 
 from __future__ import annotations
 
+import random
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Concatenate, ParamSpec, TypeVar
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
+from psycopg.errors import DeadlockDetected, SerializationFailure
 from psycopg.rows import dict_row
 
 from intents import operations
 from intents.errors import Outcome
 from intents.lifecycle import EventType
 from intents.models.intent import Intent
-from intents.operations import Done, Ending, Hold, Lease, Release, Row, Slot, Statement, Steps, Submission
-from intents.operations import Submitted, Wait, Wake
+from intents.operations import (
+    Done,
+    Ending,
+    Hold,
+    Lease,
+    Release,
+    Row,
+    Slot,
+    Statement,
+    Steps,
+    Submission,
+    Submitted,
+    Wait,
+    Wake,
+)
 from intents.signals import Changes, announce
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
+#: How often an operation is tried that loses a deadlock.
+TRIES = 4
+
 
 def run(operation: Callable[[Changes], Steps[T]]) -> T:
-    """Run an operation in one transaction, or as a part of the caller's; announce what changed once it is committed."""
+    """Run an operation in one transaction, or as a part of the caller's; announce what changed once it is committed.
+
+    One that loses a deadlock is tried again, unless it is a part of the caller's transaction, which is then void.
+    """
+    for _ in range(TRIES - 1):
+        try:
+            return _attempt(operation)
+        except OperationalError as error:
+            is_alone = not connection.in_atomic_block
+            if not (is_alone and isinstance(error.__cause__, (DeadlockDetected, SerializationFailure))):
+                raise
+        time.sleep(random.uniform(0, 0.02))  # noqa: S311  apart, not secret
+    return _attempt(operation)
+
+
+def _attempt(operation: Callable[[Changes], Steps[T]]) -> T:
     changes = Changes()
     with transaction.atomic():
         steps = operation(changes)

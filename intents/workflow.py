@@ -13,3 +13,9 @@ def steps_ended(ended: Sequence[tuple[Row, dict[str, Any]]], changes: Changes) -
     """Move the workflows whose parent or child intents have just ended."""
     raise NotImplementedError
     yield
+
+
+def timers_due(due: Sequence[Row], changes: Changes) -> Steps[None]:
+    """Move the workflows whose waiting is over."""
+    raise NotImplementedError
+    yield
