@@ -75,7 +75,7 @@ async def _attempt(steps: Steps[T]) -> T:
 
 
 #: What has nothing to write after its first statement.
-_SINGLE = frozenset({"submit", "claim", "acknowledge", "release", "extend", "take_over", "wait", "wake"})
+_SINGLE = frozenset({"submit", "claim", "acknowledge", "release", "extend", "take_over", "wake"})
 
 
 def _is_single(statement: Statement) -> bool:

@@ -7,6 +7,7 @@ transaction has been committed.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -30,16 +31,23 @@ Steps = Generator[Statement, list[Row], T]
 SQL = Path(__file__).parent / "sql"
 
 
+#: A name in braces, as nothing in SQL looks like it.
+_INCLUDED = re.compile(r"\{(\w+)\}")
+
+
 @cache
 def text(name: str) -> str:
-    """The statement of that name, with what it includes put in."""
-    source = (SQL / f"{name}.sql").read_text()
-    for included in ("due", "fence"):
-        if f"{{{included}}}" in source:
-            lines = (SQL / f"{included}.sql").read_text().splitlines()
-            condition = "\n".join(line for line in lines if not line.startswith("--"))
-            source = source.replace(f"{{{included}}}", condition)
-    return source
+    """The statement of that name, with what it includes put in: `{due}` stands for what `due.sql` says."""
+    return _complete((SQL / f"{name}.sql").read_text())
+
+
+def _complete(source: str) -> str:
+    return _INCLUDED.sub(lambda found: _included(found[1]), source)
+
+
+def _included(name: str) -> str:
+    lines = (SQL / f"{name}.sql").read_text().splitlines()
+    return _complete("\n".join(line for line in lines if not line.lstrip().startswith("--")))
 
 
 def document(value: Any) -> str:
@@ -233,7 +241,9 @@ def submit(asked: Sequence[Submission], changes: Changes) -> Steps[list[Submitte
                     "keys": [each.idempotency_key for each in asked],
                     "paths": [each.path for each in asked],
                     "hashes": [each.request_hash for each in asked],
-                    "responses": [document(each.response) if each.idempotency_key else None for each in asked],
+                    "responses": [
+                        document(each.response) if each.idempotency_key else None for each in asked
+                    ],
                 },
             )
         )
@@ -245,7 +255,7 @@ def submit(asked: Sequence[Submission], changes: Changes) -> Steps[list[Submitte
         row = found[each.id]
         if row["outcome"] == "done":
             changes.intents.add(each.id)
-            if each.is_owed:
+            if each.is_owed and not each.delay_seconds:
                 changes.agents.add(each.recipient_id)
             answers.append(Submitted("done", each.id, row["created_at"]))
         elif row["outcome"] == "repeated":
@@ -362,14 +372,17 @@ def release(asked: Sequence[Release], changes: Changes) -> Steps[list[Done]]:
     for each, row in zip(asked, rows, strict=True):
         if row["outcome"] == Outcome.DONE:
             changes.intents.add(each.hold.intent_id)
-            if each.hold.agent_id is not None:
-                changes.agents.add(each.hold.agent_id)
+            if each.reason == "closed" or not each.delay_seconds:
+                changes.agents.add(row["recipient_id"])
     return [Done(Outcome(row["outcome"]), row) for row in rows]
 
 
 def extend(asked: Sequence[Hold], changes: Changes) -> Steps[list[Done]]:
     """Renew leases by their tokens."""
-    rows = yield "extend", {"ids": [hold.intent_id for hold in asked], "tokens": [hold.token for hold in asked]}
+    rows = yield (
+        "extend",
+        {"ids": [hold.intent_id for hold in asked], "tokens": [hold.token for hold in asked]},
+    )
     return [Done(Outcome(row["outcome"]), row) for row in rows]
 
 
@@ -384,7 +397,10 @@ def wait(asked: Sequence[Wait], changes: Changes) -> Steps[list[Done]]:
             "details": [document(each.details) for each in asked],
         },
     )
-    changes.intents.update(row["intent_id"] for row in rows)
+    waiting = [row for row in rows if row["outcome"] == Outcome.DONE]
+    changes.intents.update(row["intent_id"] for row in waiting)
+    if late := [row["intent_id"] for row in waiting if not row["was_owed"]]:
+        yield "disown", {"ids": late}
     return [Done(Outcome(row["outcome"]), row) for row in rows]
 
 
@@ -400,8 +416,11 @@ def wake(asked: Sequence[Wake], changes: Changes) -> Steps[list[Done]]:
             "is_owed": [each.is_owed for each in asked],
         },
     )
-    changes.intents.update(row["intent_id"] for row in rows)
-    changes.agents.update(row["recipient_id"] for row in rows if row["recipient_id"])
+    for each, row in zip(asked, rows, strict=True):
+        if row["outcome"] == Outcome.DONE:
+            changes.intents.add(each.hold.intent_id)
+            if each.is_owed:
+                changes.agents.add(row["recipient_id"])
     return [Done(Outcome(row["outcome"]), row) for row in rows]
 
 
