@@ -10,6 +10,7 @@ from django.urls import re_path
 
 from agents.auth import ApiKeyMiddleware
 from controlplane.bodies import Receive, Scope, Send
+from intents.realtime.agent_socket import AgentSocket
 
 #: Close code for a socket that was opened where there is none.
 NO_SUCH_SOCKET = 4404
@@ -44,6 +45,7 @@ async def no_such_socket(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 websocket_urlpatterns: list[Any] = [
+    re_path(r"^ws/agent$", AgentSocket.as_asgi()),
     re_path(r"", cast(Any, no_such_socket)),  # last: what nothing above has taken
 ]
 

@@ -6,3 +6,7 @@ from django.apps import AppConfig
 class IntentsConfig(AppConfig):
     name = "intents"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Let the doorbell hear of every committed change, whichever process it was made in."""
+        from intents.realtime import runtime  # noqa: F401  (its receivers)

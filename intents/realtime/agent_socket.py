@@ -24,7 +24,7 @@ from agents.caller import Caller
 from agents.errors import ApiError, Forbidden
 from agents.models import Scope, Transport
 from agents.postgres import DatabaseUnavailable
-from intents import coalescer, intake, wire
+from intents import coalescer, intake, reading
 from intents.errors import Outcome
 from intents.lifecycle import EventType
 from intents.operations import Done, Ending, Hold, Lease, Release, Row
@@ -209,7 +209,7 @@ class AgentSocket(AsyncWebsocketConsumer):
 
     async def submit(self, frame: frames.Submit) -> None:
         assert self.caller is not None
-        self.caller.require(Scope.INTENTS_SUBMIT)
+        self.caller.require(Scope.SUBMIT)
         prepared = await intake.prepare(frame.intents, self.caller)
         good = [each for each in prepared if not isinstance(each, ApiError)]
         if frame.watch:
@@ -236,8 +236,9 @@ class AgentSocket(AsyncWebsocketConsumer):
 
     async def watch(self, frame: frames.WatchIntents) -> None:
         assert self.caller is not None
-        self.caller.require(Scope.INTENTS_READ, Scope.INTENTS_SUBMIT)
-        visible = await wire.visible_ids(frame.intents, self.caller)
+        self.caller.require(Scope.READ, Scope.SUBMIT)
+        rows = await coalescer.read("visible_ids", ids=frame.intents, **reading.eyes(self.caller))
+        visible = {row["intent_id"] for row in rows}
         for intent_id in visible:
             self.watch_one(intent_id)
         results = [
@@ -268,14 +269,14 @@ class AgentSocket(AsyncWebsocketConsumer):
             raise BadFrame("invalid_frame", "retryable is the same for all deliveries of a frame")
         if not frame.deliveries[0].retryable:
             endings = [
-                Ending(self.hold(named), EventType.FAILED, {"error": wire.agent_error(named.error)})
+                Ending(self.hold(named), EventType.FAILED, {"error": _agent_error(named.error)})
                 for named in frame.deliveries
             ]
             await self.settle(frame, coalescer.current().finish.each, endings)
             return
         releases = [
             Release(
-                self.hold(named), "released", 0.0, {"error": wire.agent_error(named.error, retryable=True)}
+                self.hold(named), "released", 0.0, {"error": _agent_error(named.error, retryable=True)}
             )
             for named in frame.deliveries
         ]
@@ -396,7 +397,7 @@ class AgentSocket(AsyncWebsocketConsumer):
 
     def withdraw(self, row: Row) -> None:
         """An intent that this agent works on has ended otherwise."""
-        body = {"intent_id": row["intent_id"], "status": row["status"], **wire.ending(row)}
+        body = {"intent_id": row["intent_id"], "status": row["status"], **_ending(row)}
         self.spawn(self.send_frame({"type": "canceled", "deliveries": [body]}), "courier")
 
     def lose(self, lease: Lease) -> None:
@@ -418,7 +419,7 @@ class AgentSocket(AsyncWebsocketConsumer):
         """An intent that this submitter watches has ended."""
         self.watched.discard(row["intent_id"])
         body = {"intent_id": row["intent_id"], "status": row["status"], "seq": row["seq"], "at": row["at"]}
-        self.outcomes.append(orjson.dumps({**body, **wire.ending(row)}))
+        self.outcomes.append(orjson.dumps({**body, **_ending(row)}, option=orjson.OPT_UTC_Z))
         self.has_outcomes.set()
 
     async def tell_outcomes(self) -> None:
@@ -444,7 +445,7 @@ class AgentSocket(AsyncWebsocketConsumer):
 
     async def send_frame(self, frame: dict[str, Any]) -> None:
         with contextlib.suppress(RuntimeError):  # closed meanwhile
-            await self.send(text_data=orjson.dumps(frame).decode())
+            await self.send(text_data=orjson.dumps(frame, option=orjson.OPT_UTC_Z).decode())
 
     def spawn(self, work: Any, name: str) -> asyncio.Task[None]:
         task: asyncio.Task[None] = asyncio.create_task(work, name=name)
@@ -463,6 +464,24 @@ class _Guest:
         if self._socket.mailbox is not None:
             self._socket.mailbox.close(closing)
         self._socket.spawn(self._socket.hang_up(closing), "frame")
+
+
+def _ending(row: Row) -> dict[str, Any]:
+    """What came of an intent: its result, error or reason."""
+    details = orjson.loads(row["details"])
+    return {name: details[name] for name in ("result", "error", "reason") if details.get(name) is not None}
+
+
+def _agent_error(said: dict[str, Any] | str | None, *, retryable: bool = False) -> dict[str, Any]:
+    """An agent's own error, in the form that the protocol gives errors."""
+    error = said if isinstance(said, dict) else {"message": said} if said else {}
+    return {
+        "code": "agent_failed",
+        "message": "the agent could not do it",
+        "category": "internal",
+        "retryable": retryable,
+        **error,
+    }
 
 
 def _error(error: ApiError) -> dict[str, Any]:

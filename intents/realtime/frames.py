@@ -194,7 +194,8 @@ def delivery(lease: Lease) -> bytes:
             "correlation_id": lease.correlation_id,
             "created_at": lease.created_at,
             "payload": orjson.Fragment(lease.payload),
-        }
+        },
+        option=orjson.OPT_UTC_Z,
     )
 
 

@@ -22,7 +22,7 @@ SHORTEST_WAIT, LONGEST_WAIT, DEFAULT_WAIT = 1, 60, 15
 def frame(event: str, data: dict[str, Any], number: int | None = None) -> bytes:
     """One event; with its number, where it has one to go on from."""
     head = f"id: {number}\nevent: {event}\ndata: " if number is not None else f"event: {event}\ndata: "
-    return b"%b%b\n\n" % (head.encode(), orjson.dumps(data))
+    return b"%b%b\n\n" % (head.encode(), orjson.dumps(data, option=orjson.OPT_UTC_Z))
 
 
 def timeout_frame(last: int) -> bytes:
