@@ -19,7 +19,7 @@ import django
 from django.conf import settings
 from django.core.management import call_command
 
-from controlplane import home, services, supervisor
+from controlplane import home, lifeline, services, supervisor
 from controlplane.lifeline import Lifeline
 from controlplane.listener import PortTaken, listen
 from controlplane.supervisor import Child, Watch
@@ -34,6 +34,7 @@ class Refusal(Exception):
 
 def main() -> int:
     """Run until stopped; the exit code tells whether it ever could."""
+    lifeline.hold()
     django.setup()
     try:
         with supervisor.stopping_on_signals():
@@ -59,8 +60,8 @@ def run(place: Path) -> None:
             for server in servers:
                 say(f"{server.name} {'starts' if server.start() else 'was running already'}.")
             facts = prepare_database(place, host, port)
-            lifeline = Lifeline()
-            children += ours(lifeline, listener.fileno())
+            pipe = Lifeline()
+            children += ours(pipe, listener.fileno())
             for child in children:
                 child.start()
             watches = [*map(Watch, servers), *map(Watch, children)]
@@ -133,13 +134,13 @@ def prepare_database(place: Path, host: str, port: int) -> dict[str, str]:
     return facts
 
 
-def ours(lifeline: Lifeline, listener: int) -> list[Child]:
+def ours(pipe: Lifeline, listener: int) -> list[Child]:
     python = [sys.executable, "-m"]
     web = [*python, "controlplane.web", "--fd", str(listener)]
     names = [f"web {number}" for number in range(1, settings.PERDURE_WEB_PROCESSES + 1)]
     return [
-        *(Child(name, web, lifeline, descriptors=[listener]) for name in names),
-        Child("worker and beat", [*python, "controlplane.worker"], lifeline),
+        *(Child(name, web, pipe, descriptors=[listener]) for name in names),
+        Child("worker and beat", [*python, "controlplane.worker"], pipe),
     ]
 
 

@@ -1,0 +1,1 @@
+"""Perdure in use, one story a file."""
