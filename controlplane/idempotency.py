@@ -128,6 +128,12 @@ async def once(call: Call, request: HttpRequest) -> HttpResponseBase:
         return await asyncio.shield(task)
 
 
+async def settle(seconds: float = 3.0) -> None:
+    """Wait for the writes that go on without their clients, so that a process does not stop in their middle."""
+    if _running:
+        await asyncio.wait(_running, timeout=seconds)
+
+
 def fingerprint(request: HttpRequest) -> bytes:
     """What makes two requests the same: the body's meaning, not its spelling, and the owner it is for."""
     try:

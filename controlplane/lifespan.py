@@ -11,6 +11,7 @@ from importlib.util import find_spec
 import structlog
 
 from agents import postgres
+from controlplane import idempotency
 from controlplane.bodies import Receive, Scope, Send
 
 log = structlog.get_logger(__name__)
@@ -27,6 +28,7 @@ async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:
         elif message["type"] == "lifespan.shutdown":
             try:
                 await drain()
+                await idempotency.settle()
                 await postgres.close()
             except Exception:
                 log.exception("the process did not stop cleanly")
