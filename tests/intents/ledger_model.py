@@ -1,0 +1,297 @@
+"""What the ledger should do, told a second time in plain Python: an oracle for histories that nobody thought of.
+
+A statement judges all of its rows by what was there before it, then changes each intent for the first row that may.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from intents.errors import Outcome
+from intents.lifecycle import BEFORE_PROGRESS, TERMINAL, TERMINAL_EVENTS, EventType, Status
+from intents.operations import Ending, Hold, Lease, Release, Submission, Wait, Wake
+
+#: How often an attempt that had not started is given back.
+RETURNS = 3
+
+
+@dataclass
+class Owed:
+    """A delivery as it should be."""
+
+    max_attempts: int
+    is_due: bool = True
+    attempt: int = 0
+    returns: int = 0
+    token: UUID | None = None
+    session: UUID | None = None
+    is_expired: bool = False
+    is_renewable: bool = False
+    is_detached: bool = False
+    is_started: bool = False
+    cursor: int = 0
+
+    @property
+    def is_claimable(self) -> bool:
+        return self.is_idle and self.attempt < self.max_attempts
+
+    @property
+    def is_spent(self) -> bool:
+        return self.is_idle and self.attempt >= self.max_attempts
+
+    @property
+    def is_idle(self) -> bool:
+        return self.is_expired if self.token else self.is_due
+
+
+@dataclass
+class Told:
+    """An intent as it should be."""
+
+    id: UUID
+    organization_id: UUID
+    recipient_id: int
+    max_attempts: int
+    has_timer: bool
+    owed: Owed | None
+    attempt: int = 0
+    waiting_reason: str | None = None
+    history: list[tuple[str, str]] = field(
+        default_factory=lambda: [("intent.created", "CREATED"), ("intent.submitted", "SUBMITTED")]
+    )
+
+    @property
+    def status(self) -> str:
+        return self.history[-1][1]
+
+    @property
+    def has_ended(self) -> bool:
+        return self.status in TERMINAL
+
+    def note(self, *statuses: str) -> None:
+        self.history += [(f"intent.{status.lower()}", status) for status in statuses]
+        self.waiting_reason = None
+
+    def end(self, event: EventType) -> None:
+        self.history.append((event, TERMINAL_EVENTS[event]))
+        self.waiting_reason, self.owed, self.has_timer = None, None, False
+
+    def row(self) -> dict[str, Any]:
+        """As the database should show it."""
+        owed = self.owed
+        return {
+            "id": self.id,
+            "status": self.status,
+            "waiting_reason": self.waiting_reason,
+            "seq": len(self.history),
+            "attempt": self.attempt,
+            "history": [[seq, *event] for seq, event in enumerate(self.history, 1)],
+            "has_timer": self.has_timer,
+            "owed": owed
+            and {
+                "attempt": owed.attempt,
+                "max_attempts": owed.max_attempts,
+                "returns": owed.returns,
+                "token": owed.token and str(owed.token),
+                "session": owed.session and str(owed.session),
+                "is_idle": owed.is_idle,
+                "is_detached": owed.is_detached,
+                "is_started": owed.is_started,
+                "cursor": owed.cursor,
+            },
+        }
+
+
+class Model:
+    """All intents of a small world, and what each statement makes of them."""
+
+    def __init__(self) -> None:
+        self.intents: dict[UUID, Told] = {}
+        self.names: dict[tuple[int, str], tuple[bytes, UUID]] = {}
+        self.ended: set[UUID] = set()
+
+    def submit(self, asked: Sequence[Submission]) -> list[tuple[str, UUID]]:
+        """Outcome and intent of each."""
+        return [self._submit(each) for each in asked]
+
+    def _submit(self, each: Submission) -> tuple[str, UUID]:
+        if each.ttl_seconds is not None and each.ttl_seconds <= 0:
+            return "deadline_passed", each.id
+        if each.idempotency_key is not None and each.sender_id is not None:
+            first = self.names.setdefault(
+                (each.sender_id, each.idempotency_key), (each.request_hash, each.id)
+            )
+            if first[1] != each.id:
+                return ("repeated", first[1]) if first[0] == each.request_hash else ("conflict", each.id)
+        owed = Owed(each.max_delivery_attempts, is_due=not each.delay_seconds) if each.is_owed else None
+        self.intents[each.id] = Told(
+            each.id, each.organization_id, each.recipient_id, each.max_delivery_attempts,
+            has_timer=each.ttl_seconds is not None, owed=owed,
+        )  # fmt: skip
+        return "done", each.id
+
+    def claimable(self, agent_id: int) -> set[UUID]:
+        return {
+            told.id
+            for told in self.intents.values()
+            if told.recipient_id == agent_id and told.owed and told.owed.is_claimable
+        }
+
+    def claimed(self, lease: Lease, session: UUID, *, is_detached: bool) -> None:
+        told = self.intents[lease.intent_id]
+        assert told.owed
+        told.owed.attempt = told.attempt = told.owed.attempt + 1
+        told.note(Status.DELIVERED if told.status == Status.SUBMITTED else Status.IN_PROGRESS)
+        owed = told.owed
+        owed.token, owed.session, owed.cursor = lease.lease_token, session, lease.cursor
+        owed.is_expired, owed.is_started = False, False
+        owed.is_renewable, owed.is_detached = True, is_detached
+
+    def acknowledge(self, asked: Sequence[Hold]) -> list[Outcome]:
+        outcomes = [self._judge(hold) for hold in asked]
+        for hold, outcome in zip(asked, outcomes, strict=True):
+            if outcome != Outcome.DONE:
+                continue
+            told = self.intents[hold.intent_id]
+            if told.status in (Status.SUBMITTED, Status.DELIVERED):
+                told.note(Status.ACKNOWLEDGED, Status.IN_PROGRESS)
+            if (owed := told.owed) and owed.token:
+                owed.is_started = True
+                owed.is_expired = owed.is_expired and not owed.is_renewable
+        return outcomes
+
+    def extend(self, asked: Sequence[Hold]) -> list[Outcome]:
+        outcomes = []
+        for hold in asked:
+            told = self.intents.get(hold.intent_id)
+            good = told and told.owed and told.owed.token == hold.token and told.owed.is_renewable
+            if good and hold.token and told and told.owed:
+                told.owed.is_expired = False
+                outcomes.append(Outcome.DONE)
+            else:
+                outcomes.append(Outcome.LEASE_LOST)
+        return outcomes
+
+    def finish(self, asked: Sequence[Ending]) -> list[Outcome]:
+        def end(told: Told, each: Ending) -> None:
+            if each.via_progress and told.status in {*BEFORE_PROGRESS, Status.WAITING}:
+                told.note(Status.IN_PROGRESS)
+            told.end(each.type)
+
+        return self._first_wins(asked, lambda each: self._judge(each.hold), end, Outcome.ALREADY_ENDED)
+
+    def release(self, asked: Sequence[Release]) -> list[Outcome]:
+        def judge(each: Release) -> Outcome:
+            outcome = self._judge(each.hold)
+            if outcome == Outcome.DONE:
+                owed = self.intents[each.hold.intent_id].owed
+                if owed is None or (each.reason == "closed" and not (owed.token and owed.is_renewable)):
+                    return Outcome.LEASE_LOST  # nothing, or nothing any more, is held
+            return outcome
+
+        return self._first_wins(asked, judge, self._release, Outcome.LEASE_LOST)
+
+    def _release(self, told: Told, each: Release) -> None:
+        owed = told.owed
+        assert owed
+        is_returned = each.reason == "closed" and not owed.is_started and owed.returns < RETURNS
+        if is_returned:
+            owed.attempt -= 1
+            told.attempt = owed.attempt
+        owed.returns = owed.returns + 1 if is_returned else 0
+        owed.is_detached = False
+        if each.reason == "closed":
+            owed.is_expired, owed.is_renewable = True, False
+            if is_returned:
+                told.note(Status.SUBMITTED if told.status == Status.DELIVERED else Status.IN_PROGRESS)
+        else:
+            owed.token = owed.session = None
+            owed.is_renewable = owed.is_started = False
+            owed.is_due = not each.delay_seconds
+            told.note(Status.IN_PROGRESS)
+
+    def wait(self, asked: Sequence[Wait]) -> list[Outcome]:
+        def judge(each: Wait) -> Outcome:
+            if (told := self.intents.get(each.intent_id)) is None:
+                return Outcome.UNKNOWN
+            return Outcome.ALREADY_ENDED if told.has_ended else Outcome.DONE
+
+        def wait(told: Told, each: Wait) -> None:
+            told.note(Status.WAITING)
+            told.waiting_reason, told.owed = each.reason, None
+
+        return self._first_wins(asked, judge, wait, Outcome.ALREADY_ENDED)
+
+    def wake(self, asked: Sequence[Wake]) -> list[Outcome]:
+        def judge(each: Wake) -> Outcome:
+            operator = Hold(each.hold.intent_id, each.hold.organization_id)
+            return self._judge(operator)
+
+        def wake(told: Told, each: Wake) -> None:
+            told.note(Status.IN_PROGRESS)
+            if each.is_owed and told.owed is None:
+                told.owed = Owed(told.max_attempts, attempt=min(told.attempt, told.max_attempts - 1))
+
+        return self._first_wins(asked, judge, wake, Outcome.ALREADY_ENDED)
+
+    def exhaust(self) -> int:
+        spent = [told for told in self.intents.values() if told.owed and told.owed.is_spent]
+        for told in spent:
+            told.history.append((EventType.DELIVERY_FAILED, Status.FAILED))
+            told.end(EventType.FAILED)
+        return len(spent)
+
+    def take_over(self, agent_id: int, since: int, session: UUID) -> int:
+        left_behind = [
+            owed
+            for told in self.intents.values()
+            if (owed := told.owed) and told.recipient_id == agent_id
+            if owed.token and owed.is_detached and not owed.is_expired
+            if owed.cursor > since and owed.session != session
+        ]
+        for owed in left_behind:
+            owed.is_expired, owed.is_detached = True, False
+        return len(left_behind)
+
+    def expire_sessions(self, sessions: Sequence[UUID]) -> None:
+        for told in self.intents.values():
+            if (owed := told.owed) and owed.session in sessions and not owed.is_detached:
+                owed.is_expired = True
+
+    def _judge(self, hold: Hold) -> Outcome:
+        told = self.intents.get(hold.intent_id)
+        if told is None or told.organization_id != hold.organization_id:
+            return Outcome.UNKNOWN
+        if hold.agent_id is not None and hold.agent_id != told.recipient_id:
+            return Outcome.FORBIDDEN
+        if told.has_ended:
+            return Outcome.ALREADY_ENDED
+        token, session = (told.owed.token, told.owed.session) if told.owed else (None, None)
+        if hold.token is not None:
+            return Outcome.DONE if hold.token == token else Outcome.LEASE_LOST
+        if hold.session is not None and token is not None and hold.session != session:
+            return Outcome.LEASE_LOST
+        return Outcome.DONE
+
+    def _first_wins(
+        self,
+        asked: Sequence[Any],
+        judge: Callable[[Any], Outcome],
+        change: Callable[[Told, Any], None],
+        late: Outcome,
+    ) -> list[Outcome]:
+        outcomes = [judge(each) for each in asked]
+        winners: set[UUID] = set()
+        for place, each in enumerate(asked):
+            intent_id = each.intent_id if isinstance(each, Wait) else each.hold.intent_id
+            if outcomes[place] != Outcome.DONE:
+                continue
+            if intent_id in winners:
+                outcomes[place] = late
+                continue
+            winners.add(intent_id)
+            change(self.intents[intent_id], each)
+        return outcomes
