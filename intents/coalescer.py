@@ -19,7 +19,7 @@ import psycopg
 from psycopg.errors import DeadlockDetected, SerializationFailure
 
 from agents import postgres
-from intents import operations
+from intents import arrays, operations
 from intents.operations import Done, Ending, Hold, Lease, Release, Row, Slot, Statement, Steps, Submission
 from intents.operations import Submitted, Wait, Wake
 from intents.signals import Changes, announce
@@ -84,7 +84,7 @@ def _is_single(statement: Statement) -> bool:
 
 async def _execute(connection: postgres.Connection, statement: Statement) -> list[Row]:
     name, parameters = statement
-    cursor = await connection.execute(operations.text(name), parameters, prepare=True)  # type: ignore[arg-type]
+    cursor = await connection.execute(operations.text(name), arrays.parameters(parameters), prepare=True)  # type: ignore[arg-type]
     return await cursor.fetchall() if cursor.description else []
 
 
@@ -257,4 +257,4 @@ async def expire_sessions(sessions: Sequence[UUID]) -> None:
 
 async def read(name: str, **parameters: Any) -> list[Row]:
     """Run one of the statements that only look."""
-    return await postgres.rows(operations.text(name), parameters)
+    return await postgres.rows(operations.text(name), arrays.parameters(parameters))

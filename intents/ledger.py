@@ -17,7 +17,7 @@ from django.db import OperationalError, connection, transaction
 from psycopg.errors import DeadlockDetected, SerializationFailure
 from psycopg.rows import dict_row
 
-from intents import operations
+from intents import arrays, operations
 from intents.errors import Outcome
 from intents.lifecycle import EventType
 from intents.models.intent import Intent
@@ -79,7 +79,7 @@ def _execute(statement: Statement) -> list[Row]:
     name, parameters = statement
     connection.ensure_connection()
     with connection.connection.cursor(row_factory=dict_row) as cursor, connection.wrap_database_errors:
-        cursor.execute(operations.text(name), parameters)
+        cursor.execute(operations.text(name), arrays.parameters(parameters))
         return cursor.fetchall() if cursor.description else []
 
 

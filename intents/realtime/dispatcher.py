@@ -41,6 +41,8 @@ class Dispatcher:
         self._rung: set[int] = set()
         self._wake = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
+        #: The database was away; leases may have run out although their connections live.
+        self._was_cut_off = False
         #: mailboxes opened and closed since the presence was last told
         self.opened: list[Mailbox] = []
         self.closed: list[UUID] = []
@@ -135,8 +137,12 @@ class Dispatcher:
             self._wake.clear()
             rung, self._rung = self._rung, set()
             try:
+                if self._was_cut_off:  # before any of them is claimed for another
+                    await self.renew(self.mailboxes())
+                    self._was_cut_off = False
                 await self._claim(rung)
             except DatabaseUnavailable:
+                self._was_cut_off = True
                 await asyncio.sleep(0.2)
                 self.ring(rung)
             except Exception:
@@ -198,7 +204,12 @@ class Dispatcher:
 
     async def renew(self, mailboxes: Iterable[Mailbox]) -> None:
         """Renew all that these connections hold. Those who lost a lease learn it."""
-        held = [(mailbox, lease) for mailbox in mailboxes for lease in mailbox.held.values()]
+        held = [
+            (mailbox, lease)
+            for mailbox in mailboxes
+            if not mailbox.is_detached
+            for lease in mailbox.held.values()
+        ]
         answers = await coalescer.extend([mailbox.hold_of(lease) for mailbox, lease in held])
         for (mailbox, lease), answer in zip(held, answers, strict=True):
             if answer.outcome is Outcome.LEASE_LOST and mailbox.held.get(lease.intent_id) is lease:

@@ -133,17 +133,15 @@ class Runtime:
     async def _beat(self) -> None:
         while True:
             await asyncio.sleep(PULSE_SECONDS)
-            await self._look_once()
             try:
                 if self.loop.time() - self._renewed_at >= RENEWAL_SECONDS:
+                    await self.dispatcher.renew([box for box in self.dispatcher.mailboxes() if box.is_renewed])
                     self._renewed_at = self.loop.time()
-                    await self.dispatcher.renew(
-                        [box for box in self.dispatcher.mailboxes() if box.is_renewed]
-                    )
             except DatabaseUnavailable:
-                self._renewed_at = 0.0
+                pass
             except Exception:
                 logger.exception("the leases could not be renewed")
+            await self._look_once()
 
     async def _look_once(self) -> None:
         try:
