@@ -57,6 +57,9 @@ VALKEY_SETTINGS = {
     "daemonize": "no",
 }
 
+#: What this process started, by data directory: so that whoever of it asks knows about starts and ends.
+_launched: dict[Path, subprocess.Popen[bytes]] = {}
+
 
 class ServerFailed(Exception):
     """An embedded server does not start or does not stop."""
@@ -94,7 +97,6 @@ class Server(ABC):
         self.sockets = socket_directory(home)
         self.data = home / self.name.lower()
         self.log = home / "logs" / f"{self.name.lower()}.log"
-        self._process: subprocess.Popen[bytes] | None = None
 
     @abstractmethod
     def pid(self) -> int | None:
@@ -114,7 +116,7 @@ class Server(ABC):
         if found := self.is_running() and self._answers_within(patience):
             return not found
         for pause in (0.1, 0.2, 0.5, 1, 2, 4):
-            self._process = self.launch()
+            _launched[self.data] = self.launch()
             if self._answers_within(patience):
                 return True
             # PostgreSQL refuses while processes of a killed predecessor are still going away; so ask again.
@@ -122,9 +124,8 @@ class Server(ABC):
         raise ServerFailed(f"{self.name} does not start. The end of {self.log}:\n{self.last_words()}")
 
     def is_running(self) -> bool:
-        if self._process is not None and self._process.poll() is None:
-            return True
-        return self.pid() is not None
+        launched = _launched.get(self.data)  # asked also to collect it, should it have ended
+        return (launched is not None and launched.poll() is None) or self.pid() is not None
 
     def stop(self, patience: float = 30) -> None:
         """End the server, politely first. Does nothing if none runs."""
