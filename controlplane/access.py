@@ -21,11 +21,23 @@ ADMIN: Final[Scopes] = frozenset({Scope.ADMIN})
 SUBMIT: Final[Scopes] = frozenset({Scope.SUBMIT})
 OPERATE: Final[Scopes] = frozenset({Scope.OPERATE})
 AGENT: Final[Scopes] = frozenset({Scope.AGENT})
+#: its agent, its sender, or an operator
+END: Final[Scopes] = frozenset({Scope.AGENT, Scope.SUBMIT, Scope.OPERATE})
 READ: Final[Scopes] = frozenset({Scope.READ, Scope.AGENT})
 
 #: the API: method and route -> one of these scopes is needed
 ROUTES: Final[dict[str, Scopes]] = {
     "GET /v1/openapi.json": PUBLIC,
+    # intents
+    "POST /v1/intents": SUBMIT,
+    "POST /v1/intents/batch": SUBMIT,
+    "GET /v1/intents": READ,
+    "GET /v1/intents/{intent_id}": READ,
+    "GET /v1/intents/{intent_id}/events": READ,
+    "GET /v1/intents/{intent_id}/events/stream": READ,
+    "POST /v1/intents/{intent_id}/resolve": END,
+    "POST /v1/intents/{intent_id}/resume": END,
+    "GET /v1/agents/{path:address}/intents/stream": AGENT,
     # agents
     "GET /v1/me": ANY_KEY,
     "GET /v1/portal/personal/context": ANY_KEY,

@@ -9,6 +9,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from ninja import NinjaAPI, Router
 
 import agents.api
+import intents.api
 from agents.access import public
 from agents.auth import ApiKeyAuth
 from controlplane.envelope import answer_to, envelope
@@ -42,7 +43,7 @@ def _answer(request: HttpRequest, error: Any) -> HttpResponse:
 api = make_api("v1")
 
 #: (prefix, router), in the order in which their paths are tried: the agents' last, one of theirs takes any path.
-ROUTERS: tuple[tuple[str, Router], ...] = (*agents.api.ROUTERS,)
+ROUTERS: tuple[tuple[str, Router], ...] = (*intents.api.ROUTERS, *agents.api.ROUTERS)
 
 for _prefix, _router in ROUTERS:
     api.add_router(_prefix, _router)

@@ -1,0 +1,15 @@
+"""The HTTP API of the intents app. `ROUTERS` are mounted under /v1."""
+
+from __future__ import annotations
+
+from ninja import Router
+
+from intents.api import collection, ending, reading
+
+#: (prefix, router), in the order in which their paths are tried: `batch` is no id.
+ROUTERS: tuple[tuple[str, Router], ...] = (
+    ("/intents", collection.router),
+    ("/intents", reading.router),
+    ("/intents", ending.router),
+    ("/agents", reading.streams),
+)
