@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ninja import Router
 
-from intents.api import collection, ending, reading
+from intents.api import collection, ending, reading, scenarios
 
 #: (prefix, router), in the order in which their paths are tried: `batch` is no id.
 ROUTERS: tuple[tuple[str, Router], ...] = (
@@ -12,4 +12,5 @@ ROUTERS: tuple[tuple[str, Router], ...] = (
     ("/intents", reading.router),
     ("/intents", ending.router),
     ("/agents", reading.streams),
+    ("/scenarios", scenarios.router),
 )

@@ -1,0 +1,39 @@
+"""Scenarios over HTTP: apply one, or hear beforehand what would be wrong with it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from ninja import Body, Router
+
+from agents.access import requires
+from agents.api.tenancy import AgentRequest
+from agents.errors import Invalid
+from agents.models import Scope
+from agents.postgres import in_thread
+from intents import bundle as bundles, scenarios
+
+router = Router(tags=["scenarios"])
+
+#: Bundles are judged by `bundle`, which says what is wrong in sentences for people.
+AnyObject = Annotated[dict[str, Any], Body(...)]
+
+
+@router.post("/apply")
+@requires(Scope.SUBMIT)
+async def apply_scenario(request: AgentRequest, body: AnyObject) -> dict[str, Any]:
+    """Provision the scenario's agents, submit its parent intent and start the first step."""
+    bundle, errors = bundles.read(body)
+    if bundle is None or errors:
+        raise Invalid("; ".join(errors), details={"errors": errors})
+    known = await scenarios.found(bundle, request.auth)
+    return await in_thread(scenarios.apply, bundle, body, request.auth, known)
+
+
+@router.post("/validate")
+@requires(Scope.SUBMIT, Scope.READ)
+async def validate_scenario(request: AgentRequest, body: AnyObject) -> dict[str, Any]:
+    """Say what is wrong with a scenario, and create nothing."""
+    bundle, errors = bundles.read(body)
+    noteworthy = bundles.warnings(bundle) if bundle is not None else []
+    return {"ok": True, "valid": not errors, "errors": errors, "warnings": noteworthy}
