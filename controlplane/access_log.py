@@ -27,10 +27,13 @@ def add_facts(logger: Any, method: str, event: MutableMapping[str, Any]) -> Muta
 
 
 def log_access(known: facts.Facts, status: int, *, is_stream: bool = False) -> None:
-    """Log the request if it failed, was slow, or somebody wants to see all. Streams are long by nature."""
+    """Log the request if it failed, was slow, or somebody wants to see all.
+
+    Streams are long by nature, and their clients leave when they please: 499.
+    """
     seconds = perf_counter() - known.started
-    noteworthy = status >= 400 or (seconds >= SLOW_SECONDS and not is_stream)
-    level = logging.INFO if noteworthy else logging.DEBUG
+    is_usual = status == 499 or status < 400 if is_stream else status < 400 and seconds < SLOW_SECONDS
+    level = logging.DEBUG if is_usual else logging.INFO
     if log.isEnabledFor(level):
         log.log(
             level,

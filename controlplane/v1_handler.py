@@ -135,9 +135,10 @@ class V1Handler(ASGIHandler):
         del body
         watch = Watch(receive)
         task = asyncio.current_task()
+        is_stream = False
         try:
             response = await self.call(request)
-            if response.streaming and known.method != "HEAD":
+            if is_stream := response.streaming and known.method != "HEAD":
                 watch.begin()
                 request._body = b""
                 del request
@@ -149,7 +150,7 @@ class V1Handler(ASGIHandler):
             if not watch.client_left or task is None:
                 raise
             task.uncancel()
-            log_access(known, 499)
+            log_access(known, 499, is_stream=is_stream)
         finally:
             watch.end()
 
