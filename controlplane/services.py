@@ -13,6 +13,7 @@ import os
 import pwd
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -23,7 +24,6 @@ from urllib.parse import quote
 
 import psutil
 import psycopg
-import redis
 
 from . import home as perdure_home
 
@@ -236,10 +236,6 @@ class Valkey(Server):
 
     name = "Valkey"
 
-    def __init__(self, home: Path) -> None:
-        super().__init__(home)
-        self.client = redis.Redis.from_url(redis_url(home), socket_connect_timeout=2, socket_timeout=2)
-
     def pid(self) -> int | None:
         try:
             pid = int((self.data / "valkey.pid").read_text())
@@ -250,10 +246,15 @@ class Valkey(Server):
             return None
 
     def is_answering(self) -> bool:
-        try:
-            return bool(self.client.ping())
-        except redis.RedisError:
-            return False
+        # Importing a client for this one word would take longer than starting the server.
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(2)
+            try:
+                connection.connect(str(self.sockets / "valkey.sock"))
+                connection.sendall(b"PING\r\n")
+                return connection.recv(16).startswith(b"+PONG")
+            except OSError:
+                return False
 
     def launch(self) -> subprocess.Popen[bytes]:
         self.data.mkdir(mode=0o700, exist_ok=True)

@@ -18,6 +18,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "controlplane.settings.developme
 import django
 from django.conf import settings
 from django.core.management import call_command
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
 
 from controlplane import home, lifeline, services, supervisor
 from controlplane.lifeline import Lifeline
@@ -59,11 +61,12 @@ def run(place: Path) -> None:
         try:
             for server in servers:
                 say(f"{server.name} {'starts' if server.start() else 'was running already'}.")
-            facts = prepare_database(place, host, port)
+            migrate()
             pipe = Lifeline()
             children += ours(pipe, listener.fileno())
             for child in children:
-                child.start()
+                child.start()  # they take longer to start than the rest, and do not need it to begin
+            facts = boot(place, host, port)
             watches = [*map(Watch, servers), *map(Watch, children)]
             announced = False
             while True:
@@ -116,21 +119,24 @@ def embedded_servers(place: Path) -> list[services.Server]:
     return servers
 
 
-def prepare_database(place: Path, host: str, port: int) -> dict[str, str]:
-    """Migrate, boot what is missing, and write down what a user needs to know."""
-    # Both need the applications, which exist only after django.setup().
-    from django.db import connections
+def migrate() -> None:
+    """Bring the database up to date. The command takes a second even where there is nothing to do, so look first."""
+    executor = MigrationExecutor(connection)
+    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+        call_command("migrate", interactive=False, verbosity=0)
 
+
+def boot(place: Path, host: str, port: int) -> dict[str, str]:
+    """Make what is missing for a first use, and write down what a user needs to know."""
+    # Needs the applications, which exist only after django.setup().
     from agents.bootstrap import bootstrap
 
-    call_command("migrate", interactive=False, verbosity=0)
     reachable = f"[{host}]" if ":" in host else host
     known = home.read_variables(place / "dev.env")
     facts = {"AXME_BASE_URL": f"http://{reachable}:{port}", **bootstrap(known)}
     home.write_variables(place / "dev.env", facts)
-    for connection in connections.all(initialized_only=True):
-        connection.close()
-        connection.close_pool()  # type: ignore[attr-defined]
+    connection.close()
+    connection.close_pool()  # type: ignore[attr-defined]
     return facts
 
 
@@ -145,14 +151,14 @@ def ours(pipe: Lifeline, listener: int) -> list[Child]:
 
 
 def answers(address: str) -> bool:
-    connection = http.client.HTTPConnection(address.removeprefix("http://"), timeout=1)
+    client = http.client.HTTPConnection(address.removeprefix("http://"), timeout=1)
     try:
-        connection.request("GET", "/healthz/live")
-        return connection.getresponse().status == http.HTTPStatus.OK
+        client.request("GET", "/healthz/live")
+        return client.getresponse().status == http.HTTPStatus.OK
     except OSError:
         return False
     finally:
-        connection.close()
+        client.close()
 
 
 def announce(place: Path, facts: dict[str, str]) -> None:

@@ -74,7 +74,8 @@ def test_a_stale_pid_file_that_names_somebody_else_is_no_obstacle(home: Path) ->
 def test_a_killed_valkey_starts_again_empty(home: Path) -> None:
     server = services.Valkey(home)
     server.start()
-    server.client.set("name", "value")
+    with redis.Redis.from_url(services.redis_url(home)) as client:
+        client.set("name", "value")
     server.kill()
 
     assert services.Valkey(home).start()

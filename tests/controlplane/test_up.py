@@ -74,6 +74,10 @@ class Up:
     def facts(self) -> dict[str, str]:
         return home.read_variables(self.home / "dev.env")
 
+    def running(self) -> psutil.Process:
+        """The one that runs, started if none does."""
+        return psutil.Process(self.popen.pid) if self.popen and self.is_running() else self.start()
+
     def clean_up(self) -> None:
         if self.popen is not None:
             self.popen.terminate()
@@ -115,12 +119,13 @@ def test_it_starts_all_and_stops_all(up: Up) -> None:
 
     process.send_signal(signal.SIGINT)
 
-    assert process.wait(30) == 0
+    assert up.popen is not None
+    assert up.popen.wait(30) == 0
     assert psutil.wait_procs(family, timeout=5)[1] == []
 
 
 def test_only_one_runs_from_a_home(up: Up) -> None:
-    process = up.start()
+    process = up.running()
 
     refused = up.run()
 
@@ -129,11 +134,13 @@ def test_only_one_runs_from_a_home(up: Up) -> None:
 
 
 def test_killed_without_warning_it_recovers_with_data_key_and_password(up: Up) -> None:
-    process = psutil.Process(up.popen.pid) if up.popen and up.is_running() else up.start()
+    process = up.running()
     before = up.facts()
     ours = [child for child in process.children() if "controlplane" in " ".join(child.cmdline())]
 
-    process.kill()
+    assert up.popen is not None
+    up.popen.kill()
+    up.popen.wait()
 
     # The lifeline ends our own processes; the embedded servers stay and are found again.
     assert psutil.wait_procs(ours, timeout=20)[1] == []
@@ -143,7 +150,7 @@ def test_killed_without_warning_it_recovers_with_data_key_and_password(up: Up) -
 
 
 def test_whoever_is_killed_is_started_again(up: Up) -> None:
-    process = psutil.Process(up.popen.pid) if up.popen and up.is_running() else up.start()
+    process = up.running()
     for child in process.children():
         if "controlplane" in " ".join(child.cmdline()):
             child.kill()
