@@ -1,0 +1,1 @@
+"""The figures, a module for each question: how fast, how soon, after what crash, at what cost."""
