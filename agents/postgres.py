@@ -29,6 +29,7 @@ Parameters = Mapping[str, Any] | Sequence[Any] | None
 
 #: How long a caller waits for a connection before it is told that the database is away.
 PATIENCE_SECONDS = 1.0
+PLANNER = "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_mergejoin=off"
 #: Threads that run ORM code for coroutines; Django's own pool bounds their connections.
 ORM_THREADS = 4
 
@@ -48,6 +49,9 @@ def _conninfo() -> str:
         parameters.pop(foreign, None)
     parameters.setdefault("connect_timeout", 2)
     parameters["application_name"] = "perdure"
+    # The statements here are prepared once and find their rows by an index. Planned for the day on which a table
+    # happened to be empty, one would read it from end to end on the day on which it is not.
+    parameters["options"] = f"{parameters.get('options', '')} {PLANNER}".strip()
     return psycopg.conninfo.make_conninfo(**parameters)
 
 

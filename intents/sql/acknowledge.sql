@@ -46,13 +46,12 @@ moved AS (
     SET status = 'IN_PROGRESS', seq = intent.seq + 2, updated_at = statement_timestamp()
     FROM fresh
     WHERE intent.id = fresh.intent_id
-    RETURNING intent.id, intent.seq
+    RETURNING intent.id, intent.seq, fresh.actor
 ),
 logged AS (
     INSERT INTO intents_event (intent_id, seq, type, status, actor, details, at)
-    SELECT moved.id, moved.seq - step.back, step.type, step.status, fresh.actor, '{}'::jsonb, statement_timestamp()
+    SELECT moved.id, moved.seq - step.back, step.type, step.status, moved.actor, '{}'::jsonb, statement_timestamp()
     FROM moved
-    JOIN fresh ON fresh.intent_id = moved.id
     CROSS JOIN (
         VALUES (1, 'intent.acknowledged', 'ACKNOWLEDGED'), (0, 'intent.in_progress', 'IN_PROGRESS')
     ) AS step (back, type, status)

@@ -60,18 +60,17 @@ ended AS (
     RETURNING
         intent.id, intent.seq, intent.attempt, intent.recipient_id, intent.workspace_id, intent.parent_id,
         intent.intent_type, intent.from_agent, intent.to_agent, intent.reply_to, intent.correlation_id,
-        intent.created_at
+        intent.created_at,
+        winner.place, winner.type, winner.status, winner.actor, winner.details, winner.via
 ),
 logged AS (
     INSERT INTO intents_event (intent_id, seq, type, status, actor, details, at)
-    SELECT ended.id, ended.seq, winner.type, winner.status, winner.actor, winner.details::jsonb, statement_timestamp()
+    SELECT id, seq, type, status, actor, details::jsonb, statement_timestamp()
     FROM ended
-    JOIN winner ON winner.intent_id = ended.id
     UNION ALL
-    SELECT ended.id, ended.seq - 1, 'intent.in_progress', 'IN_PROGRESS', winner.actor, '{}'::jsonb, statement_timestamp()
+    SELECT id, seq - 1, 'intent.in_progress', 'IN_PROGRESS', actor, '{}'::jsonb, statement_timestamp()
     FROM ended
-    JOIN winner ON winner.intent_id = ended.id
-    WHERE winner.via
+    WHERE via
 ),
 settled AS (
     DELETE FROM intents_delivery AS delivery
@@ -85,13 +84,12 @@ stopped AS (
 )
 SELECT
     judged.place, judged.intent_id, judged.type, judged.status, judged.actor,
-    CASE WHEN judged.outcome = 'done' AND winner.place <> judged.place THEN 'already_ended' ELSE judged.outcome END
+    CASE WHEN judged.outcome = 'done' AND ended.place <> judged.place THEN 'already_ended' ELSE judged.outcome END
         AS outcome,
     judged.delivery_id IS NOT NULL AS was_owed, judged.scenario_id,
     ended.seq, ended.attempt, ended.recipient_id, ended.workspace_id, ended.parent_id, ended.intent_type,
     ended.from_agent, ended.to_agent, ended.reply_to, ended.correlation_id, ended.created_at,
     statement_timestamp() AS at
 FROM judged
-LEFT JOIN winner ON winner.intent_id = judged.intent_id
 LEFT JOIN ended ON ended.id = judged.intent_id
 ORDER BY judged.place

@@ -64,46 +64,41 @@ freed AS (
         is_detached = false
     FROM winner
     WHERE delivery.id = winner.delivery_id
-    RETURNING delivery.intent_id, delivery.attempt
-),
-noted AS (
-    -- The death of an attempt that had started is no event: the next handing over will be.
-    SELECT
-        winner.intent_id, winner.actor,
-        CASE
-            WHEN winner.reason = 'closed' AND winner.status = 'DELIVERED' THEN 'SUBMITTED'
-            ELSE 'IN_PROGRESS'
-        END AS status,
-        jsonb_build_object('delivery_attempt', winner.attempt)
-        || CASE
-            WHEN winner.is_returned THEN jsonb_build_object('returned', true, 'reason', 'connection closed')
-            ELSE jsonb_build_object('released', true, 'delay_seconds', winner.delay_seconds)
-        END
-        || winner.details::jsonb AS details
-    FROM winner
-    WHERE winner.is_returned OR winner.reason = 'released'
+    RETURNING
+        delivery.intent_id, delivery.attempt, winner.place, winner.reason, winner.is_returned, winner.status,
+        winner.actor, winner.details, winner.delay_seconds, winner.attempt AS ended_attempt
 ),
 moved AS (
+    -- The death of an attempt that had started is no event: the next handing over will be.
     UPDATE intents_intent AS intent
-    SET status = noted.status, seq = intent.seq + 1, attempt = freed.attempt, updated_at = statement_timestamp()
-    FROM noted
-    JOIN freed ON freed.intent_id = noted.intent_id
-    WHERE intent.id = noted.intent_id
-    RETURNING intent.id, intent.seq
+    SET status = CASE WHEN freed.reason = 'closed' AND freed.status = 'DELIVERED' THEN 'SUBMITTED' ELSE 'IN_PROGRESS' END,
+        seq = intent.seq + 1,
+        attempt = freed.attempt,
+        updated_at = statement_timestamp()
+    FROM freed
+    WHERE intent.id = freed.intent_id AND (freed.is_returned OR freed.reason = 'released')
+    RETURNING
+        intent.id, intent.seq, intent.status, freed.actor, freed.details, freed.is_returned, freed.delay_seconds,
+        freed.ended_attempt
 ),
 logged AS (
     INSERT INTO intents_event (intent_id, seq, type, status, actor, details, at)
     SELECT
-        noted.intent_id, moved.seq, 'intent.' || lower(noted.status), noted.status, noted.actor, noted.details,
+        id, seq, 'intent.' || lower(status), status, actor,
+        jsonb_build_object('delivery_attempt', ended_attempt)
+        || CASE
+            WHEN is_returned THEN jsonb_build_object('returned', true, 'reason', 'connection closed')
+            ELSE jsonb_build_object('released', true, 'delay_seconds', delay_seconds)
+        END
+        || details::jsonb,
         statement_timestamp()
-    FROM noted
-    JOIN moved ON moved.id = noted.intent_id
+    FROM moved
 )
 SELECT
     judged.place, judged.intent_id, judged.recipient_id,
-    CASE WHEN judged.outcome = 'done' AND winner.place <> judged.place THEN 'lease_lost' ELSE judged.outcome END
+    CASE WHEN judged.outcome = 'done' AND freed.place <> judged.place THEN 'lease_lost' ELSE judged.outcome END
         AS outcome,
     statement_timestamp() AS at
 FROM judged
-LEFT JOIN winner ON winner.intent_id = judged.intent_id
+LEFT JOIN freed ON freed.intent_id = judged.intent_id
 ORDER BY judged.place

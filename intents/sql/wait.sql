@@ -31,15 +31,14 @@ moved AS (
     SET status = 'WAITING', waiting_reason = winner.reason, seq = intent.seq + 1, updated_at = statement_timestamp()
     FROM winner
     WHERE intent.id = winner.intent_id
-    RETURNING intent.id, intent.seq
+    RETURNING intent.id, intent.seq, winner.place, winner.reason, winner.actor, winner.details
 ),
 logged AS (
     INSERT INTO intents_event (intent_id, seq, type, status, actor, details, at)
     SELECT
-        moved.id, moved.seq, 'intent.waiting', 'WAITING', winner.actor,
-        jsonb_build_object('waiting_reason', winner.reason) || winner.details::jsonb, statement_timestamp()
+        id, seq, 'intent.waiting', 'WAITING', actor,
+        jsonb_build_object('waiting_reason', reason) || details::jsonb, statement_timestamp()
     FROM moved
-    JOIN winner ON winner.intent_id = moved.id
 ),
 settled AS (
     DELETE FROM intents_delivery AS delivery USING held JOIN winner ON winner.intent_id = held.intent_id
@@ -49,7 +48,7 @@ SELECT
     asked.place, asked.intent_id, moved.seq, held.id IS NOT NULL AS was_owed,
     CASE
         WHEN locked.id IS NULL THEN 'unknown'
-        WHEN moved.id IS NULL OR winner.place <> asked.place THEN 'already_ended'
+        WHEN moved.id IS NULL OR moved.place <> asked.place THEN 'already_ended'
         ELSE 'done'
     END AS outcome,
     statement_timestamp() AS at
@@ -57,5 +56,4 @@ FROM asked
 LEFT JOIN held ON held.intent_id = asked.intent_id
 LEFT JOIN locked ON locked.id = asked.intent_id
 LEFT JOIN moved ON moved.id = asked.intent_id
-LEFT JOIN winner ON winner.intent_id = asked.intent_id
 ORDER BY asked.place

@@ -39,13 +39,12 @@ moved AS (
     SET status = 'IN_PROGRESS', waiting_reason = NULL, seq = intent.seq + 1, updated_at = statement_timestamp()
     FROM winner
     WHERE intent.id = winner.intent_id
-    RETURNING intent.id, intent.seq
+    RETURNING intent.id, intent.seq, winner.place, winner.actor, winner.details
 ),
 logged AS (
     INSERT INTO intents_event (intent_id, seq, type, status, actor, details, at)
-    SELECT moved.id, moved.seq, 'intent.in_progress', 'IN_PROGRESS', winner.actor, winner.details::jsonb, statement_timestamp()
+    SELECT id, seq, 'intent.in_progress', 'IN_PROGRESS', actor, details::jsonb, statement_timestamp()
     FROM moved
-    JOIN winner ON winner.intent_id = moved.id
 ),
 owed AS (
     INSERT INTO intents_delivery (intent_id, agent_id, due_at, attempt, max_attempts, returns, is_detached, cursor)
@@ -61,9 +60,8 @@ owed AS (
 )
 SELECT
     judged.place, judged.intent_id, judged.recipient_id, moved.seq, statement_timestamp() AS at,
-    CASE WHEN judged.outcome = 'done' AND winner.place <> judged.place THEN 'already_ended' ELSE judged.outcome END
+    CASE WHEN judged.outcome = 'done' AND moved.place <> judged.place THEN 'already_ended' ELSE judged.outcome END
         AS outcome
 FROM judged
-LEFT JOIN winner ON winner.intent_id = judged.intent_id
 LEFT JOIN moved ON moved.id = judged.intent_id
 ORDER BY judged.place
