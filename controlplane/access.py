@@ -37,6 +37,11 @@ ROUTES: Final[dict[str, Scopes]] = {
     "GET /v1/intents/{intent_id}/events/stream": READ,
     "POST /v1/intents/{intent_id}/resolve": END,
     "POST /v1/intents/{intent_id}/resume": END,
+    "POST /v1/intents/bulk-cancel": OPERATE,
+    "POST /v1/intents/{intent_id}/controls": OPERATE,
+    "POST /v1/intents/{intent_id}/policy": OPERATE,
+    "POST /v1/intents/{intent_id}/redeliver": OPERATE,
+    "POST /v1/intents/{intent_id}/retry": OPERATE,
     "GET /v1/agents/{path:address}/intents/stream": AGENT,
     # agents
     "GET /v1/me": ANY_KEY,

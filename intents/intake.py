@@ -16,7 +16,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from agents import addresses
 from agents.addresses import Recipient
 from agents.caller import Caller
-from agents.errors import ApiError, Invalid
+from agents.errors import ApiError, Invalid, PayloadTooLarge
 from agents.ids import uuid7
 from intents import coalescer
 from intents.errors import IdempotencyConflict
@@ -26,6 +26,10 @@ LONGEST_ADDRESS = 383
 SHORTEST_TTL, LONGEST_TTL = 60, 604_800
 #: The largest numbers that the database keeps.
 LARGEST_INTEGER = 2**31 - 1
+#: Another time zone away from the last year of the calendar, a time could be stored and not be read again.
+LATEST_YEAR = 9000
+#: What an intent may have in a request of its own, it may have in a batch.
+LARGEST_INTENT = 128 * 1024
 
 
 class IntentIn(BaseModel):
@@ -60,6 +64,8 @@ class IntentIn(BaseModel):
     def _one_end(self) -> IntentIn:
         if self.deadline_at is not None and self.ttl_seconds is not None:
             raise ValueError("give deadline_at or ttl_seconds, not both")
+        if self.deadline_at is not None and self.deadline_at.year > LATEST_YEAR:
+            raise ValueError("deadline_at lies too far in the future")
         return self
 
 
@@ -84,12 +90,27 @@ async def prepare(
         if isinstance(each, ApiError):
             prepared.append(each)
             continue
-        recipient = recipients[each.to_agent]
-        if isinstance(recipient, ApiError):
-            prepared.append(recipient)
-        else:
+        try:
+            recipient = recipients[each.to_agent]
+            if isinstance(recipient, ApiError):
+                raise recipient
+            _check_reach(each, caller)
             prepared.append(_submission(body, each, recipient, caller, path, key or each.idempotency_key))
+        except ApiError as error:
+            prepared.append(error)
     return prepared
+
+
+def _check_reach(asked: IntentIn, caller: Caller) -> None:
+    """Refuse an intent that names somebody outside the caller's organization for later. A role may escalate, too.
+
+    Raises:
+        AgentNotFound, InvalidAgentAddress: it does, or names what nobody can be.
+    """
+    if asked.reply_to is not None:
+        addresses.parse(asked.reply_to).within(caller)
+    if asked.escalate_to is not None and "/" in asked.escalate_to:
+        addresses.parse(asked.escalate_to).within(caller)
 
 
 def _checked(body: Any) -> IntentIn | ApiError:
@@ -111,6 +132,9 @@ def _submission(
     intent_id = uuid7()
     correlation_id = asked.correlation_id or uuid7()
     attributes = {name: value for name, value in body.items() if name not in _COLUMNS and value is not None}
+    payload, kept = document(asked.payload), document(attributes) if attributes else "{}"
+    if len(payload) + len(kept) > LARGEST_INTENT:
+        raise PayloadTooLarge(f"the intent is larger than {LARGEST_INTENT} bytes")
     ttl = asked.ttl_seconds
     if ttl is None and asked.deadline_at is None:
         ttl = settings.PERDURE_DEFAULT_INTENT_TTL_SECONDS
@@ -125,8 +149,8 @@ def _submission(
         to_agent=recipient.address,
         from_agent=(asked.from_agent or caller.address) if caller.is_admin else caller.address,
         actor=caller.address,
-        payload=document(asked.payload),
-        attributes=document(attributes) if attributes else "{}",
+        payload=payload,
+        attributes=kept,
         reply_to=asked.reply_to,
         deadline_at=asked.deadline_at,
         ttl_seconds=ttl,

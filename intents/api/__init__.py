@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from ninja import Router
 
-from intents.api import collection, ending, reading, scenarios
+from intents.api import collection, ending, operating, reading, scenarios
 
-#: (prefix, router), in the order in which their paths are tried: `batch` is no id.
+#: (prefix, router), in the order in which their paths are tried: `batch` and `bulk-cancel` are no ids.
 ROUTERS: tuple[tuple[str, Router], ...] = (
     ("/intents", collection.router),
+    ("/intents", operating.collection),
     ("/intents", reading.router),
     ("/intents", ending.router),
+    ("/intents", operating.router),
     ("/agents", reading.streams),
     ("/scenarios", scenarios.router),
 )

@@ -10,8 +10,10 @@ from ninja import Query, Router
 
 from agents import addresses, documents
 from agents.access import requires
+from agents.api import tenancy
 from agents.errors import ApiError, Invalid, NotFound
 from agents.models import Scope
+from agents.postgres import in_thread
 from intents import intake, listing
 from intents.api.requests import IDEMPOTENCY_KEY, AgentRequest, answer, check_owner, checked_key, fingerprint
 from intents.api.schemas import BatchIn, BatchOut, IntentsOut, SubmittedOut
@@ -98,8 +100,10 @@ async def list_intents(
     `next_cursor` may be short: filters are not followed back for ever in one request.
     """
     caller = request.auth
-    if workspace_id not in (None, caller.workspace_id) and not caller.is_admin:
-        raise NotFound("workspace not found")
+    if workspace_id not in (None, caller.workspace_id):
+        if not caller.is_admin:
+            raise NotFound("workspace not found")
+        await in_thread(tenancy.workspace, caller, workspace_id)
     if to_agent is None and not caller.permits(Scope.READ):
         to_agent = caller.address
     recipient_id = None

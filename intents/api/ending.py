@@ -18,6 +18,7 @@ from agents.models import Scope
 from intents import coalescer, reading
 from intents.api.requests import AgentRequest, answer, check_owner, hold_of
 from intents.api.schemas import ControlResumeIn, EndedOut, ResolveIn, ResumedOut
+from intents.controls import check_generation
 from intents.errors import NotYours, Outcome
 from intents.lifecycle import EventType, Status, WaitingReason
 from intents.operations import Done, Ending, Row, Wake
@@ -35,13 +36,6 @@ ENDINGS = {
     "CANCELED": EventType.CANCELED,
 }
 ANY_BODY: dict[str, Any] = {"requestBody": {"content": {"application/json": {"schema": {}}}}}
-
-
-class PolicyGenerationConflict(Conflict):
-    """Somebody else has changed controls or policy meanwhile."""
-
-    code = "policy_generation_conflict"
-    message = "the policy generation is not the expected one"
 
 
 class NotWaitingForHuman(Conflict):
@@ -123,8 +117,7 @@ async def _go_on(request: AgentRequest, intent_id: UUID, asked: ControlResumeIn)
     """Set an intent in progress, whatever it waited for. That ends nothing, and may be repeated."""
     row = await _writable(intent_id, request)
     generation = row["policy_generation"]
-    if asked.expected_policy_generation not in (None, generation):
-        raise PolicyGenerationConflict(details={"policy_generation": generation})
+    check_generation(generation, asked.expected_policy_generation)
     details: Body = {"resumed": True}
     if asked.reason is not None:
         details["reason"] = asked.reason

@@ -79,12 +79,6 @@ class BulkCancelIn(BaseModel):
     limit: Annotated[int, Field(ge=1, le=5000, strict=True)] = 500
 
 
-class RetryIn(BaseModel):
-    """Why an ended intent is tried again."""
-
-    reason: Annotated[str, Field(max_length=2000)] | None = None
-
-
 # -- answers: what OpenAPI says of them ---------------------------------------------------------------------------
 
 
@@ -172,3 +166,9 @@ class RedeliveryOut(Answer):
     """An intent that is due now."""
 
     intent_id: UUID
+
+
+class RetriedOut(SubmittedOut):
+    """The new intent."""
+
+    retry_of: UUID

@@ -93,7 +93,9 @@ class Intent(models.Model):
             models.Index(fields=["workspace", "id"], name="intent_newest_of_workspace"),
             models.Index(fields=["recipient", "id"], name="intent_newest_of_agent"),
             models.Index(fields=["parent", "id"], name="intent_children", condition=Q(parent__isnull=False)),
-            models.Index(fields=["retry_of", "id"], name="intent_retries", condition=Q(retry_of__isnull=False)),
+            models.Index(
+                fields=["retry_of", "id"], name="intent_retries", condition=Q(retry_of__isnull=False)
+            ),
         ]
 
     def __str__(self) -> str:
@@ -120,3 +122,23 @@ class Intent(models.Model):
         from intents import ledger
 
         return ledger.finish_one(self, EventType.CANCELED, actor=actor, details={"reason": reason})
+
+    def redeliver(self, *, actor: str) -> None:
+        """Make it due at once: whoever holds it loses it.
+
+        Raises:
+            IntentTerminal, NothingOwed, AttemptsExhausted: there is nothing to be delivered (any more).
+        """
+        from intents import repeating
+
+        repeating.redeliver(self, actor=actor)
+
+    def retry(self, *, actor: str) -> Any:
+        """Submit it once more, as a new intent. The answer names that.
+
+        Raises:
+            IntentOpen, NotRetryable: it has not ended, or is a scenario's own.
+        """
+        from intents import repeating
+
+        return repeating.retry(self, actor=actor)

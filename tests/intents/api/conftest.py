@@ -9,7 +9,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from agents.models import Workspace
+from agents.models import Scope, Workspace
 from tests.agents.conftest import Someone, admin, agent, api, pool, refusal, stranger, workspace
 from tests.factories import make_agent, make_key
 
@@ -75,3 +75,11 @@ def intent(to: Someone | str, **fields: Any) -> dict[str, Any]:
         "payload": {"rows": 3},
         **fields,
     }
+
+
+@pytest.fixture
+def reader(workspace: Workspace) -> Someone:
+    """Of the same workspace, with a key that may only look."""
+    reader = make_agent(workspace, "reader")
+    key, token = make_key(reader, [Scope.READ])
+    return Someone(reader, key.pk, token)
