@@ -12,3 +12,10 @@ def perdure() -> Iterator[Perdure]:
     """A complete Perdure with two web processes, worker and beat, for the tests of one module."""
     with Perdure(web=2) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def commons() -> Iterator[Perdure]:
+    """A complete Perdure with two web processes, shared by all tests that leave it unharmed."""
+    with Perdure(web=2) as running:
+        yield running
