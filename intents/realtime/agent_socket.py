@@ -189,7 +189,7 @@ class AgentSocket(AsyncWebsocketConsumer):
                 "address": agent.address if self.mailbox else None,
                 "max_in_flight": room,
                 "lease_seconds": settings.PERDURE_LEASE_SECONDS,
-                "heartbeat_seconds": frames.HEARTBEAT_SECONDS,
+                "heartbeat_seconds": settings.PERDURE_LEASE_SECONDS // runtime.RENEWALS_IN_A_LEASE,
                 "max_frame_bytes": frames.LARGEST_FRAME,
             }
         )

@@ -20,9 +20,6 @@ LARGEST_FRAME = 256 * 1024
 MOST_NAMED = 500
 #: The most deliveries one connection may hold unfinished.
 MOST_IN_FLIGHT = 10_000
-#: How often a client has to be heard of, to keep its leases; they last three times as long.
-HEARTBEAT_SECONDS = 10
-
 Ref = Annotated[Union[str, int, None], Field(union_mode="smart")]
 
 

@@ -13,6 +13,7 @@ from collections import defaultdict
 from typing import Any, Protocol
 from uuid import uuid4
 
+from django.conf import settings
 from django.dispatch import receiver
 
 from agents import presence
@@ -29,8 +30,8 @@ from intents.signals import Changes, announce, changed
 logger = logging.getLogger(__name__)
 
 PULSE_SECONDS = 1.0
-#: Leases that the process renews for its connections are renewed this often; they last three times as long.
-RENEWAL_SECONDS = 10.0
+#: A lease lasts this many times as long as passes between two renewals.
+RENEWALS_IN_A_LEASE = 3
 
 
 class Guest(Protocol):
@@ -134,7 +135,7 @@ class Runtime:
         while True:
             await asyncio.sleep(PULSE_SECONDS)
             try:
-                if self.loop.time() - self._renewed_at >= RENEWAL_SECONDS:
+                if self.loop.time() - self._renewed_at >= settings.PERDURE_LEASE_SECONDS / RENEWALS_IN_A_LEASE:
                     await self.dispatcher.renew([box for box in self.dispatcher.mailboxes() if box.is_renewed])
                     self._renewed_at = self.loop.time()
             except DatabaseUnavailable:
