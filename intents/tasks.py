@@ -7,7 +7,7 @@ import logging
 from celery import shared_task
 from django.db import InterfaceError, OperationalError
 
-from intents import sweep as sweeping
+from intents import callbacks, sweep as sweeping
 
 logger = logging.getLogger(__name__)
 
@@ -16,9 +16,12 @@ logger = logging.getLogger(__name__)
 def sweep() -> None:
     """Do what time has brought about. The next run, a second later, does what a failed one did not."""
     try:
-        sweeping.sweep()
+        swept = sweeping.sweep()
     except (OperationalError, InterfaceError) as error:
         logger.warning("The database is away; the next sweep tries again. %s", type(error).__name__)
+        return
+    if swept.called:
+        callbacks.ring()
 
 
 @shared_task(name="intents.tasks.forget_old_requests")

@@ -14,7 +14,7 @@ WITH RECURSIVE hop AS (
 ),
 previous AS (
     -- As it stood before this statement; two sweeps in one second overlap rather than leave a gap.
-    SELECT LEAST(ran_at, statement_timestamp() - interval '2 seconds') AS ran_at FROM intents_sweeprun
+    SELECT LEAST((SELECT ran_at FROM intents_sweeprun), statement_timestamp() - interval '2 seconds') AS ran_at
 ),
 due AS (
     SELECT

@@ -1,0 +1,154 @@
+"""Delivery by callback: what is due for an agent in http mode is posted to its URL.
+
+A 2xx says that the agent has it in hand: it ends the intent later by a call of its own, and until the visibility
+timeout nobody else gets it. Anything else gives the delivery back, due again after a while. Whoever listens on the
+address meanwhile, or before, gets what is due as with any other agent: both claim from the same queue.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import logging
+import threading
+from collections import Counter
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import orjson
+from django.conf import settings
+
+from agents.postgres import DatabaseUnavailable, in_thread
+from intents import ledger, outgoing
+from intents.operations import Hold, Lease, Release, Row, Slot, Steps
+from intents.outgoing import CallFailed
+from intents.signals import Changes
+
+logger = logging.getLogger(__name__)
+
+#: Seconds until the next attempt after the first, the second, and every later one.
+DELAYS = (30, 120, 600)
+#: Calls in flight at a time: of one process, and to one agent, so that a slow one keeps nobody else waiting.
+MOST_CALLS = 64
+MOST_CALLS_OF_AGENT = 8
+#: How often to look for new work while calls are in flight.
+LOOK_SECONDS = 0.5
+
+_is_calling = threading.Lock()
+
+
+def ring() -> None:
+    """Have what is due called, by a thread that ends when nothing is; whoever rings does not wait for it."""
+    if _is_calling.acquire(blocking=False):
+        threading.Thread(target=_call_and_end, name="callbacks", daemon=True).start()
+
+
+def _call_and_end() -> None:
+    try:
+        asyncio.run(call_due())
+    except DatabaseUnavailable:
+        logger.warning("The database is away; callbacks go on with the next sweep.")
+    except Exception:
+        logger.exception("Callbacks have stopped; they go on with the next sweep.")
+    finally:
+        _is_calling.release()
+
+
+async def call_due() -> int:
+    """Call until nothing is due any more, and say how many deliveries that were."""
+    session, calls, count = uuid4(), dict[asyncio.Task[None], int](), 0
+    async with outgoing.client(MOST_CALLS) as calling:
+        try:
+            while True:
+                agents = {row["id"]: row for row in await in_thread(ledger.run, _due)}
+                slots = _slots(list(agents), Counter(calls.values()), session)
+                for lease in await in_thread(ledger.claim, slots) if slots else []:
+                    call = asyncio.create_task(_call(calling, agents[lease.agent_id], lease))
+                    calls[call] = lease.agent_id
+                    count += 1
+                if not calls:
+                    return count
+                await asyncio.wait(calls, timeout=LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+                for call in [call for call in calls if call.done()]:
+                    del calls[call]
+                    call.result()
+        finally:
+            # Whatever went wrong, what is on its way is not cut short.
+            if calls:
+                await asyncio.wait(calls)
+
+
+def signature(secret: str, body: bytes) -> str:
+    """What proves to the agent that a callback is ours."""
+    return "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+
+
+def _due(changes: Changes) -> Steps[list[Row]]:
+    return (yield ("callbacks_due", {}))
+
+
+def _slots(agents: list[int], in_flight: Counter[int], session: UUID) -> list[Slot]:
+    room = MOST_CALLS - in_flight.total()
+    slots = []
+    for agent_id in agents:
+        share = min(MOST_CALLS_OF_AGENT - in_flight[agent_id], room)
+        if share > 0:
+            seconds = settings.PERDURE_VISIBILITY_SECONDS
+            slots.append(Slot(agent_id, 1, share, session, seconds, is_detached=True))
+            room -= share
+    return slots
+
+
+async def _call(calling: httpx.AsyncClient, agent: Row, lease: Lease) -> None:
+    body = _body(lease)
+    headers = {
+        "Content-Type": "application/json",
+        "User-Agent": "perdure",
+        "X-Axme-Delivery-Id": str(lease.lease_token),
+        "X-Trace-Id": str(lease.correlation_id),
+    }
+    if agent["callback_secret"]:
+        headers["X-Axme-Signature"] = signature(agent["callback_secret"], body)
+    try:
+        status = await outgoing.post(calling, agent["callback_url"], body, headers)
+    except CallFailed as failure:
+        failed: dict[str, Any] | None = {"error": str(failure)}
+    else:
+        failed = None if 200 <= status < 300 else {"status": status}
+    hold = Hold(
+        lease.intent_id,
+        lease.organization_id,
+        agent_id=lease.agent_id,
+        token=lease.lease_token,
+        actor=lease.to_agent,
+    )
+    if failed is None:
+        await in_thread(ledger.acknowledge, [hold])
+        return
+    is_last = lease.attempt >= lease.max_attempts
+    # After the last attempt there is nothing to wait for.
+    delay = 0 if is_last else DELAYS[min(lease.attempt, len(DELAYS)) - 1]
+    hold.actor = "system"
+    await in_thread(ledger.release, [Release(hold, "released", delay, {"callback": failed})])
+
+
+def _body(lease: Lease) -> bytes:
+    return orjson.dumps(
+        {
+            "event_type": f"intent.{lease.status.lower()}",
+            "intent_id": lease.intent_id,
+            "intent_type": lease.intent_type,
+            "from_agent": lease.from_agent,
+            "to_agent": lease.to_agent,
+            "correlation_id": lease.correlation_id,
+            "payload": orjson.Fragment(lease.payload),
+            "status": lease.status,
+            "delivery_attempt": lease.attempt,
+            "redelivery": lease.attempt > 1,
+            "lease": lease.lease_token,
+            "at": lease.at,
+        },
+        option=orjson.OPT_UTC_Z,
+    )

@@ -1,0 +1,100 @@
+"""HTTP to addresses that somebody else chose: resolved here, checked, and then called at exactly what was checked.
+
+No redirects, no proxies from the environment, a limit on the time, and of the answer nothing is read but its status.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import ssl
+from collections.abc import Mapping
+from functools import cache
+
+import httpx
+
+from agents import networks
+
+# It writes down every URL, and those of callbacks may carry secrets.
+logging.getLogger("httpx").setLevel(logging.WARNING)
+
+#: For all of it: resolving, connecting, sending, and waiting for the status.
+PATIENCE_SECONDS = 10.0
+
+
+class CallFailed(Exception):
+    """There was no answer; the text says why, and names no address of ours."""
+
+
+def client(at_once: int) -> httpx.AsyncClient:
+    """A client for `post`. It keeps no connection: what is called next may lead elsewhere by then."""
+    limits = httpx.Limits(max_connections=at_once, max_keepalive_connections=0)
+    return httpx.AsyncClient(
+        verify=_tls(), limits=limits, timeout=PATIENCE_SECONDS, trust_env=False, follow_redirects=False
+    )
+
+
+async def post(calling: httpx.AsyncClient, url: str, body: bytes, headers: Mapping[str, str]) -> int:
+    """Post to a URL and return the status of the answer.
+
+    Raises:
+        CallFailed: the URL leads nowhere, or into a private network, or nobody answered in time.
+    """
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            return await _post(calling, httpx.URL(url), body, headers)
+    except TimeoutError:
+        raise CallFailed("no answer in time") from None
+    except httpx.TimeoutException:
+        raise CallFailed("no answer in time") from None
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise CallFailed(type(error).__name__) from None
+
+
+async def _post(calling: httpx.AsyncClient, url: httpx.URL, body: bytes, headers: Mapping[str, str]) -> int:
+    if url.scheme not in ("http", "https") or not url.host:
+        raise CallFailed("not an http or https URL")
+    name = url.raw_host.decode("ascii")
+    refusal: httpx.ConnectError | None = None
+    for address in await checked_addresses(name, url.port or {"http": 80, "https": 443}[url.scheme]):
+        request = calling.build_request(
+            "POST",
+            url.copy_with(host=address),
+            content=body,
+            headers={**headers, "Host": url.netloc.decode("ascii")},
+            # Whose certificate it has to be.
+            extensions={"sni_hostname": name},
+        )
+        try:
+            answer = await calling.send(request, stream=True)
+        except httpx.ConnectError as error:
+            refusal = error
+            continue
+        await answer.aclose()
+        return answer.status_code
+    assert refusal is not None
+    raise refusal
+
+
+async def checked_addresses(name: str, port: int) -> list[str]:
+    """The IP addresses that a name leads to, all of which we may call.
+
+    Raises:
+        CallFailed: it leads to none, or to one that we may not call.
+    """
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(name.strip("[]"), port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        raise CallFailed("the name leads nowhere") from None
+    addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+    # One is enough to refuse: who controls the name must not choose among them.
+    if not addresses or not all(networks.is_allowed(address) for address in addresses):
+        raise CallFailed("the URL leads into a private network")
+    return addresses
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """Reading the authorities takes longer than most calls."""
+    return ssl.create_default_context()
