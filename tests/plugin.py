@@ -20,6 +20,8 @@ _home: Path | None = None
 def pytest_load_initial_conftests() -> None:
     """Start what is missing. pytest-django loads the settings in the same hook, later."""
     global _home  # noqa: PLW0603 - one test run, one home
+    # Importing `controlplane` has set the developers' settings already, and that would win over pyproject.toml.
+    os.environ["DJANGO_SETTINGS_MODULE"] = "controlplane.settings.test"
     wanted = [name for name in ("DATABASE_URL", "REDIS_URL") if not os.environ.get(name)]
     if not wanted:
         return
