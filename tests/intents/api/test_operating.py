@@ -192,11 +192,8 @@ async def test_only_what_has_ended_is_retried_and_only_what_is_open_is_changed(
 
     assert refusal(await client.post(f"{url}/retry", admin)) == (409, "intent_open")
     await client.post(f"{url}/resolve", sender, {"status": "CANCELED"})
-    for path, body in [
-        ("redeliver", None),
-        ("controls", {"controls_patch": {}}),
-        ("policy", {"grants_patch": {}}),
-    ]:
+    body: dict[str, Any] = {"controls_patch": {}, "grants_patch": {}}
+    for path in ("redeliver", "controls", "policy"):
         assert refusal(await client.post(f"{url}/{path}", admin, body)) == (409, "intent_terminal")
 
 
@@ -205,7 +202,7 @@ async def test_operating_is_for_operators_of_the_same_tenant(
     path: str, client: Client, sender: Someone, agent: Someone, stranger: Someone, admin: Someone
 ) -> None:
     intent_id = await client.submit(sender, agent)
-    body = {"controls_patch": {}, "grants_patch": {}}
+    body: dict[str, Any] = {"controls_patch": {}, "grants_patch": {}}
 
     for someone in (sender, agent):
         assert refusal(await client.post(f"/v1/intents/{intent_id}/{path}", someone, body)) == (
