@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, TypeVar, cast
 from uuid import UUID
 from weakref import WeakKeyDictionary
@@ -29,6 +30,8 @@ Asked = TypeVar("Asked")
 Answer = TypeVar("Answer")
 T = TypeVar("T")
 Operation = Callable[[Sequence[Asked], Changes], Steps[list[Answer]]]
+#: Writes what many asked for; a row that cannot be stored is answered by its error, or raised if nothing was written.
+Write = Callable[[Sequence[Asked]], Awaitable[list[Answer | psycopg.Error]]]
 
 #: The most rows that one flush carries: enough to amortize the commit, few enough to keep locks short.
 MAX_ROWS = 500
@@ -79,7 +82,8 @@ _SINGLE = frozenset({"submit", "claim", "acknowledge", "release", "extend", "tak
 
 
 def _is_single(statement: Statement) -> bool:
-    return statement[0] in _SINGLE
+    name, parameters = statement
+    return name in _SINGLE or (name == "finish" and parameters["alone"])
 
 
 async def _execute(connection: postgres.Connection, statement: Statement) -> list[Row]:
@@ -97,9 +101,9 @@ class _Call(Generic[Asked, Answer]):
 class Coalescer(Generic[Asked, Answer]):
     """One operation for many callers: what is asked while a flush is in flight goes with the next."""
 
-    def __init__(self, name: str, operation: Operation[Asked, Answer]) -> None:
+    def __init__(self, name: str, write: Write[Asked, Answer]) -> None:
         self.name = name
-        self.operation = operation
+        self.write = write
         self._waiting: list[_Call[Asked, Answer]] = []
         self._flusher: asyncio.Task[None] | None = None
 
@@ -170,7 +174,7 @@ class Coalescer(Generic[Asked, Answer]):
         if not asked:
             return []
         try:
-            return list(await run(lambda changes: self.operation(asked, changes)))
+            return await self.write(asked)
         except (psycopg.DataError, psycopg.IntegrityError) as error:
             if len(asked) == 1:
                 return [error]
@@ -178,15 +182,43 @@ class Coalescer(Generic[Asked, Answer]):
         return [*await self._write(asked[:middle]), *await self._write(asked[middle:])]
 
 
+def _in_one(operation: Operation[Asked, Answer]) -> Write[Asked, Answer]:
+    """The operation on all of them, in one transaction."""
+
+    async def write(asked: Sequence[Asked]) -> list[Answer | psycopg.Error]:
+        return list(await run(lambda changes: operation(asked, changes)))
+
+    return write
+
+
+async def _finish(asked: Sequence[Ending]) -> list[Done | psycopg.Error]:
+    """Most ends concern one intent alone, and take one statement. The others get a transaction each."""
+    answers: list[Done | psycopg.Error] = []
+    for ending, done in zip(asked, await run(partial(operations.finish_alone, asked)), strict=True):
+        if done is None:
+            answers.append(await _finish_involved(ending))
+        else:
+            answers.append(done)
+    return answers
+
+
+async def _finish_involved(ending: Ending) -> Done | psycopg.Error:
+    try:
+        [done] = await run(partial(operations.finish, [ending]))
+    except (psycopg.DataError, psycopg.IntegrityError) as error:
+        return error
+    return done
+
+
 class Coalescers:
     """One event loop's coalescers, one for each operation that is asked by many."""
 
     def __init__(self) -> None:
-        self.submit: Coalescer[Submission, Submitted] = Coalescer("submit", operations.submit)
-        self.acknowledge: Coalescer[Hold, Done] = Coalescer("acknowledge", operations.acknowledge)
-        self.finish: Coalescer[Ending, Done] = Coalescer("finish", operations.finish)
-        self.release: Coalescer[Release, Done] = Coalescer("release", operations.release)
-        self.extend: Coalescer[Hold, Done] = Coalescer("extend", operations.extend)
+        self.submit: Coalescer[Submission, Submitted] = Coalescer("submit", _in_one(operations.submit))
+        self.acknowledge: Coalescer[Hold, Done] = Coalescer("acknowledge", _in_one(operations.acknowledge))
+        self.finish: Coalescer[Ending, Done] = Coalescer("finish", _finish)
+        self.release: Coalescer[Release, Done] = Coalescer("release", _in_one(operations.release))
+        self.extend: Coalescer[Hold, Done] = Coalescer("extend", _in_one(operations.extend))
 
 
 _coalescers: WeakKeyDictionary[asyncio.AbstractEventLoop, Coalescers] = WeakKeyDictionary()

@@ -164,6 +164,8 @@ class Ending:
     details: dict[str, Any] = field(default_factory=dict)
     #: Note `in_progress` first if it was not: the protocol's agents expect to see it.
     via_progress: bool = False
+    #: Whether the answer's row describes the intent.
+    is_told: bool = True
 
 
 @dataclass(slots=True)
@@ -322,21 +324,33 @@ def acknowledge(asked: Sequence[Hold], changes: Changes) -> Steps[list[Done]]:
 
 def finish(asked: Sequence[Ending], changes: Changes) -> Steps[list[Done]]:
     """End intents, and move the workflows that they were steps of. Who comes second changes nothing."""
-    rows = yield (
-        "finish",
-        {
-            **_holds(each.hold for each in asked),
-            "types": [each.type for each in asked],
-            "statuses": [TERMINAL_EVENTS[each.type] for each in asked],
-            "details": [document(each.details) for each in asked],
-            "via_progress": [each.via_progress for each in asked],
-        },
-    )
+    rows = yield "finish", _endings(asked, alone=False)
     ended = [(each, row) for each, row in zip(asked, rows, strict=True) if row["outcome"] == Outcome.DONE]
     if late := [row["intent_id"] for _, row in ended if not row["was_owed"]]:
         yield "disown", {"ids": late}
     yield from _ended([(row, each.details) for each, row in ended], changes)
     return [Done(Outcome(row["outcome"]), row) for row in rows]
+
+
+def finish_alone(asked: Sequence[Ending], changes: Changes) -> Steps[list[Done | None]]:
+    """The same in one statement, for those whose end concerns no other row; None for one that needs `finish`."""
+    rows = yield "finish", _endings(asked, alone=True)
+    ids = {row["intent_id"] for row in rows if row["outcome"] == Outcome.DONE}
+    changes.intents |= ids
+    changes.ended |= ids
+    return [None if row["outcome"] == "involved" else Done(Outcome(row["outcome"]), row) for row in rows]
+
+
+def _endings(asked: Sequence[Ending], *, alone: bool) -> dict[str, Any]:
+    return {
+        **_holds(each.hold for each in asked),
+        "types": [each.type for each in asked],
+        "statuses": [TERMINAL_EVENTS[each.type] for each in asked],
+        "details": [document(each.details) for each in asked],
+        "via_progress": [each.via_progress for each in asked],
+        "is_told": [each.is_told for each in asked],
+        "alone": alone,
+    }
 
 
 def _ended(ended: Sequence[tuple[Row, dict[str, Any]]], changes: Changes) -> Steps[None]:

@@ -261,7 +261,7 @@ class AgentSocket(AsyncWebsocketConsumer):
         endings = []
         for named in frame.deliveries:
             result = named.result if isinstance(named.result, dict) else {"result": named.result}
-            endings.append(Ending(self.hold(named), EventType.COMPLETED, {"result": result}))
+            endings.append(Ending(self.hold(named), EventType.COMPLETED, {"result": result}, is_told=False))
         await self.settle(frame, coalescer.current().finish.each, endings)
 
     async def fail(self, frame: frames.Fail) -> None:
@@ -269,7 +269,9 @@ class AgentSocket(AsyncWebsocketConsumer):
             raise BadFrame("invalid_frame", "retryable is the same for all deliveries of a frame")
         if not frame.deliveries[0].retryable:
             endings = [
-                Ending(self.hold(named), EventType.FAILED, {"error": _agent_error(named.error)})
+                Ending(
+                    self.hold(named), EventType.FAILED, {"error": _agent_error(named.error)}, is_told=False
+                )
                 for named in frame.deliveries
             ]
             await self.settle(frame, coalescer.current().finish.each, endings)

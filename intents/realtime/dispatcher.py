@@ -34,10 +34,10 @@ class Dispatcher:
     """Claims for all local connections, and keeps what they hold."""
 
     def __init__(self, observer: Observer) -> None:
-        self._observer = observer
         self._mailboxes: defaultdict[int, list[Mailbox]] = defaultdict(list)
         #: intent → the mailbox that holds it
         self._holders: dict[UUID, Mailbox] = {}
+        observer.held, observer.held_ended = self._holders, self._ended
         self._rung: set[int] = set()
         self._wake = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -92,7 +92,6 @@ class Dispatcher:
         lease = mailbox.settle(intent_id)
         if lease is not None:
             self._holders.pop(intent_id, None)
-            self._observer.forget_ending(intent_id, self._ended)
             self.ring([mailbox.agent_id])
         return lease
 
@@ -103,7 +102,7 @@ class Dispatcher:
                 self._spawn(self._release(mailbox, [lease]), "release")
             else:
                 mailbox.held[lease.intent_id] = lease
-                self._hold(mailbox, lease)
+                self._holders[lease.intent_id] = mailbox
 
     def mailboxes(self) -> list[Mailbox]:
         """All connections that are open now."""
@@ -188,11 +187,7 @@ class Dispatcher:
                 self._spawn(self._release(mailbox, [lease]), "release")
             return
         mailbox.put(lease)
-        self._hold(mailbox, lease)
-
-    def _hold(self, mailbox: Mailbox, lease: Lease) -> None:
         self._holders[lease.intent_id] = mailbox
-        self._observer.await_ending(lease.intent_id, self._ended, is_new=True)
 
     def _ended(self, row: Row) -> None:
         """An intent that is held here ended by another's hand, or over another connection of its agent."""

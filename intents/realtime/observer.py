@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from time import monotonic
 from uuid import UUID
@@ -91,6 +91,9 @@ class Observer:
     def __init__(self) -> None:
         self._watches: defaultdict[UUID, set[Watch]] = defaultdict(set)
         self._awaited: defaultdict[UUID, set[Told]] = defaultdict(set)
+        #: what this process holds for its agents, and whom to tell when one of it ends
+        self.held: Mapping[UUID, object] = {}
+        self.held_ended: Told = lambda row: None
         self._rung: set[UUID] = set()
         self._rung_ended: set[UUID] = set()
         self._wake = asyncio.Event()
@@ -147,7 +150,7 @@ class Observer:
     def hear(self, intents: Iterable[UUID], ended: Iterable[UUID]) -> None:
         """These have changed; look, if anybody here watches them."""
         rung = [each for each in intents if each in self._watches]
-        over = [each for each in ended if each in self._awaited]
+        over = [each for each in ended if each in self.held or each in self._awaited]
         if rung or over:
             self._rung.update(rung)
             self._rung_ended.update(over)
@@ -183,7 +186,7 @@ class Observer:
             rung |= self._watches.keys()
             over |= self._oldest_awaited()
         watched = [each for each in rung if each in self._watches]
-        awaited = [each for each in over if each in self._awaited]
+        awaited = [each for each in over if each in self.held or each in self._awaited]
         try:
             if awaited:
                 await self._tell_endings(awaited)
@@ -195,18 +198,20 @@ class Observer:
             raise
 
     def _oldest_awaited(self) -> set[UUID]:
-        """Some of those whose ending is awaited, all of them in turn."""
-        oldest = []
+        """What is held, and some of those whose ending is awaited, all of them in turn."""
+        oldest: list[UUID] = []
         for intent_id in self._awaited:
             oldest.append(intent_id)
             if len(oldest) == MOST_LOOKED_AT:
                 for each in oldest:  # to the end of the line
                     self._awaited[each] = self._awaited.pop(each)
                 break
-        return set(oldest)
+        return {*oldest, *self.held}
 
     async def _tell_endings(self, ids: list[UUID]) -> None:
         for row in await coalescer.read("outcomes", ids=ids):
+            if row["intent_id"] in self.held:
+                self.held_ended(row)
             for told in self._awaited.pop(row["intent_id"], ()):
                 told(row)
 

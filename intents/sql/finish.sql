@@ -1,12 +1,15 @@
 -- End intents: complete, fail, cancel, time out. The first asker for an intent wins; whoever is late changes nothing.
+-- `alone`: leave those that others have to follow, in the same transaction: a workflow, or a delivery that begins to
+-- be owed at this moment and is not seen yet.
 WITH asked AS (
     SELECT *
     FROM unnest(
         %(ids)s::uuid[], %(organizations)s::uuid[], %(agents)s::bigint[], %(tokens)s::uuid[],
         %(sessions)s::uuid[], %(types)s::text[], %(statuses)s::text[], %(actors)s::text[], %(details)s::text[],
-        %(via_progress)s::boolean[]
+        %(via_progress)s::boolean[], %(is_told)s::boolean[]
     ) WITH ORDINALITY AS asked (
-        intent_id, organization_id, agent_id, token, session, type, status, actor, details, via_progress, place
+        intent_id, organization_id, agent_id, token, session, type, status, actor, details, via_progress,
+        is_told, place
     )
 ),
 held AS (
@@ -30,11 +33,13 @@ locked AS (
 judged AS (
     SELECT
         asked.*, held.id AS delivery_id, locked.status AS status_before, locked.has_timers, locked.scenario_id,
+        locked.parent_id,
         CASE
             WHEN locked.id IS NULL OR locked.organization_id <> asked.organization_id THEN 'unknown'
             WHEN locked.recipient_id <> asked.agent_id THEN 'forbidden'
             WHEN locked.status IN ('COMPLETED', 'FAILED', 'CANCELED', 'TIMED_OUT') THEN 'already_ended'
             WHEN {fence} THEN 'lease_lost'
+            WHEN %(alone)s::boolean AND (locked.scenario_id IS NOT NULL OR held.id IS NULL) THEN 'involved'
             ELSE 'done'
         END AS outcome
     FROM asked
@@ -58,9 +63,8 @@ ended AS (
     FROM winner
     WHERE intent.id = winner.intent_id
     RETURNING
-        intent.id, intent.seq, intent.attempt, intent.recipient_id, intent.workspace_id, intent.parent_id,
-        intent.intent_type, intent.from_agent, intent.to_agent, intent.reply_to, intent.correlation_id,
-        intent.created_at,
+        intent.id, intent.seq, intent.attempt, intent.intent_type, intent.from_agent, intent.to_agent, intent.reply_to,
+        intent.correlation_id, intent.created_at,
         winner.place, winner.type, winner.status, winner.actor, winner.details, winner.via
 ),
 logged AS (
@@ -83,13 +87,15 @@ stopped AS (
     WHERE timer.intent_id = winner.intent_id AND winner.has_timers
 )
 SELECT
-    judged.place, judged.intent_id, judged.type, judged.status, judged.actor,
+    judged.place, judged.intent_id, judged.type, judged.status, judged.actor, judged.parent_id,
     CASE WHEN judged.outcome = 'done' AND ended.place <> judged.place THEN 'already_ended' ELSE judged.outcome END
         AS outcome,
     judged.delivery_id IS NOT NULL AS was_owed, judged.scenario_id,
-    ended.seq, ended.attempt, ended.recipient_id, ended.workspace_id, ended.parent_id, ended.intent_type,
-    ended.from_agent, ended.to_agent, ended.reply_to, ended.correlation_id, ended.created_at,
+    ended.seq, told.attempt, told.intent_type, told.from_agent, told.to_agent, told.reply_to, told.correlation_id,
+    told.created_at,
     statement_timestamp() AS at
 FROM judged
 LEFT JOIN ended ON ended.id = judged.intent_id
+-- Only who wants to tell of the intent gets all of it.
+LEFT JOIN ended AS told ON told.id = judged.intent_id AND judged.is_told
 ORDER BY judged.place
