@@ -74,7 +74,7 @@ class Child:
             self.command,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
-            pass_fds=[self.lifeline.reader, *self.descriptors],
+            pass_fds=[*self.lifeline.descriptors, *self.descriptors],
             env=os.environ | self.lifeline.environment,
         )
 

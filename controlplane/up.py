@@ -53,19 +53,18 @@ def run(place: Path) -> None:
     """Start everything in its order, watch it, and stop it in the reverse order."""
     with only_one_of(place) as predecessor_was_killed:
         listener = open_port(LEFTOVERS_SECONDS if predecessor_was_killed else 0)
-        host, port = listener.getsockname()[
-            :2
-        ]  # an unspecified host, such as 0.0.0.0, reaches this machine too
+        host, port = listener.getsockname()[:2]
         servers = embedded_servers(place)
         children: list[Child] = []
         try:
-            for server in servers:
-                say(f"{server.name} {'starts' if server.start() else 'was running already'}.")
-            migrate()
             pipe = Lifeline()
             children += ours(pipe, listener.fileno())
             for child in children:
-                child.start()  # they take longer to start than the rest, and do not need it to begin
+                child.start()  # loading themselves takes them longest, and needs nothing of what follows
+            for server in servers:
+                say(f"{server.name} {'starts' if server.start() else 'was running already'}.")
+            migrate()
+            pipe.open_gate()
             facts = boot(place, host, port)
             watches = [*map(Watch, servers), *map(Watch, children)]
             announced = False
@@ -131,6 +130,7 @@ def boot(place: Path, host: str, port: int) -> dict[str, str]:
     # Needs the applications, which exist only after django.setup().
     from agents.bootstrap import bootstrap
 
+    # An unspecified host, such as 0.0.0.0, reaches this machine too.
     reachable = f"[{host}]" if ":" in host else host
     known = home.read_variables(place / "dev.env")
     facts = {"AXME_BASE_URL": f"http://{reachable}:{port}", **bootstrap(known)}

@@ -13,6 +13,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "controlplane.settings.developme
 
 import django
 import uvicorn
+from channels.routing import ProtocolTypeRouter
 from django.conf import settings
 
 from controlplane import lifeline
@@ -45,9 +46,9 @@ async def drain() -> None:
         await asyncio.wait_for(lifespan.drain(), DRAIN_SECONDS)
 
 
-def serve_with_uvicorn(listener: socket.socket) -> None:
+def serve_with_uvicorn(application: ProtocolTypeRouter, listener: socket.socket) -> None:
     config = uvicorn.Config(
-        "controlplane.asgi:application",
+        application,
         loop="uvloop",
         http="httptools",
         ws="websockets-sansio",
@@ -66,12 +67,10 @@ def serve_with_uvicorn(listener: socket.socket) -> None:
     UvicornServer(config).run(sockets=[listener])
 
 
-def serve_with_daphne(listener: socket.socket) -> None:
+def serve_with_daphne(application: ProtocolTypeRouter, listener: socket.socket) -> None:
     # Importing daphne installs Twisted's reactor, which nothing else wants.
     from daphne.server import Server
     from twisted.internet import defer
-
-    from controlplane.asgi import application
 
     class DaphneServer(Server):
         """Daphne, which ends the streams before it cancels what still runs."""
@@ -105,13 +104,16 @@ def main() -> None:
         "--fd", type=int, help="the descriptor of a listening socket, instead of host and port"
     )
     options = parser.parse_args()
-    lifeline.hold()
+    held = lifeline.hold()
     django.setup()
+    from controlplane.asgi import application  # needs the settings
+
+    held.wait_at_gate()
     if options.fd is None:
         listener = listen(settings.PERDURE_HOST, settings.PERDURE_PORT)
     else:
         listener = socket.socket(fileno=options.fd)
-    SERVERS[settings.PERDURE_SERVER](listener)
+    SERVERS[settings.PERDURE_SERVER](application, listener)
 
 
 if __name__ == "__main__":

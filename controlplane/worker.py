@@ -16,9 +16,11 @@ from controlplane import celery_app, lifeline
 
 
 def main() -> None:
-    lifeline.hold()
+    held = lifeline.hold()
     # Being root is dangerous for workers that unpickle what they are sent; ours take JSON only.
     warnings.simplefilter("ignore", SecurityWarning)
+    celery_app.loader.import_default_modules()
+    held.wait_at_gate()
     beat.EmbeddedService(celery_app, thread=True).start()
     celery_app.Worker(
         pool="threads",

@@ -40,7 +40,7 @@ def perdure() -> Iterator[tuple[dict[str, str], bool]]:
             [sys.executable, "manage.py", "up"],
             cwd=REPOSITORY,
             env={**os.environ, **lifeline.environment, "PERDURE_PORT": str(_free_port())},
-            pass_fds=[lifeline.reader],
+            pass_fds=lifeline.descriptors,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
