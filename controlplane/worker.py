@@ -21,7 +21,7 @@ def main() -> None:
     warnings.simplefilter("ignore", SecurityWarning)
     celery_app.loader.import_default_modules()
     held.wait_at_gate()
-    beat.EmbeddedService(celery_app, thread=True).start()
+    beat.EmbeddedService(celery_app, thread=True, scheduler_cls=celery_app.conf.beat_scheduler).start()
     celery_app.Worker(
         pool="threads",
         concurrency=2,
