@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -69,7 +70,6 @@ class Perdure:
                     start_new_session=True,  # Ctrl-C is ours; we end it when we are done with it
                 )
             self._wait_until_it_answers()
-            self.facts = home.read_variables(self.home / "dev.env")
             self.admin = httpx.Client(base_url=self.url, headers={"x-api-key": self.key}, timeout=30)
             self.database = Database(services.database_url(self.home), self.facts)
         except BaseException:
@@ -90,11 +90,11 @@ class Perdure:
             assert self._process is not None
             if self._process.poll() is not None:
                 break
-            try:
-                if httpx.get(f"{self.url}/healthz/live", timeout=2).status_code == 200:
+            self.facts = home.read_variables(self.home / "dev.env")
+            with contextlib.suppress(httpx.HTTPError):
+                is_live = httpx.get(f"{self.url}/healthz/live", timeout=2).status_code == 200
+                if is_live and "AXME_API_KEY" in self.facts:
                     return
-            except httpx.HTTPError:
-                pass
             time.sleep(0.1)
         raise RuntimeError(f"Perdure does not start. The end of its log:\n{self.log.read_text()[-3000:]}")
 

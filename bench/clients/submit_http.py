@@ -17,6 +17,8 @@ from bench.clients.intent import Intents
 from bench.clients.process import Configuration, Processor, run, tell, told
 
 MOST_WATCHED_AT_ONCE = 500
+#: How long ids gather before the server is asked to watch them.
+GATHERING_SECONDS = 0.01
 
 
 class Submitter:
@@ -53,7 +55,7 @@ class Submitter:
             self.sent += 1
             answer = await connection.post("/v1/intents", self.intents.next())
             if not self.unwatched:
-                asyncio.get_running_loop().call_soon(self.watch)
+                asyncio.get_running_loop().call_later(GATHERING_SECONDS, self.watch)
             self.unwatched.append(orjson.loads(answer)["intent_id"])
 
     def watch(self) -> None:
