@@ -66,12 +66,14 @@ EDGE: Final[dict[str, str]] = {
     "/metrics": "this machine, or a key with the scope metrics",
 }
 
-#: websockets: one of these scopes is needed, and a browser has to come from our own pages
+#: websockets: a browser has to come from our own pages, and each frame asks for its own scope: `hello` with an address
+#: and what is written under a lease for `agent`, `submit` for `intents:submit`, `watch` for either or `intents:read`
 SOCKETS: Final[dict[str, Scopes]] = {
-    "/ws/agent": AGENT,
+    "/ws/agent": ANY_KEY,
 }
 
 #: pages, by the beginning of their path
 PAGES: Final[dict[str, str]] = {
+    "/": "everybody: leads to the admin, which asks who it is",
     "/admin/": "users who are staff, but for the login itself",
 }
