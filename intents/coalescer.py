@@ -16,13 +16,27 @@ from typing import Any, Generic, TypeVar, cast
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
+import orjson
 import psycopg
 from psycopg.errors import DeadlockDetected, SerializationFailure
 
 from agents import postgres
 from intents import arrays, operations
-from intents.operations import Done, Ending, Hold, Lease, Release, Row, Slot, Statement, Steps, Submission
-from intents.operations import Submitted, Wait, Wake
+from intents.operations import (
+    Done,
+    Ending,
+    Hold,
+    Lease,
+    Release,
+    Row,
+    Slot,
+    Statement,
+    Steps,
+    Submission,
+    Submitted,
+    Wait,
+    Wake,
+)
 from intents.signals import Changes, announce
 from intents.telemetry import FLUSH_SECONDS, FLUSH_SIZE
 
@@ -37,6 +51,8 @@ Write = Callable[[Sequence[Asked]], Awaitable[list[Answer | psycopg.Error]]]
 MAX_ROWS = 500
 #: How often a flush is tried again that lost a deadlock.
 TRIES = 4
+#: One of the rows cannot be stored: the database says so, or text and JSON that no database takes do not get that far.
+UNSTORABLE = (psycopg.DataError, psycopg.IntegrityError, UnicodeEncodeError, orjson.JSONEncodeError)
 
 
 async def run(operation: Callable[[Changes], Steps[T]]) -> T:
@@ -170,16 +186,20 @@ class Coalescer(Generic[Asked, Answer]):
             place += len(call.asked)
 
     async def _write(self, asked: Sequence[Asked]) -> list[Answer | psycopg.Error]:
-        """All in one transaction; if one of them is bad nothing was written, so find it by halves and let it alone fail."""
+        """All at once; if one of them is bad nothing was written, so find it by halves and let it alone fail."""
         if not asked:
             return []
         try:
             return await self.write(asked)
-        except (psycopg.DataError, psycopg.IntegrityError) as error:
+        except UNSTORABLE as error:
             if len(asked) == 1:
-                return [error]
+                return [_said_by_the_database(error)]
         middle = len(asked) // 2
         return [*await self._write(asked[:middle]), *await self._write(asked[middle:])]
+
+
+def _said_by_the_database(error: Exception) -> psycopg.Error:
+    return error if isinstance(error, psycopg.Error) else psycopg.DataError(str(error))
 
 
 def _in_one(operation: Operation[Asked, Answer]) -> Write[Asked, Answer]:
@@ -205,8 +225,8 @@ async def _finish(asked: Sequence[Ending]) -> list[Done | psycopg.Error]:
 async def _finish_involved(ending: Ending) -> Done | psycopg.Error:
     try:
         [done] = await run(partial(operations.finish, [ending]))
-    except (psycopg.DataError, psycopg.IntegrityError) as error:
-        return error
+    except UNSTORABLE as error:
+        return _said_by_the_database(error)
     return done
 
 
