@@ -256,8 +256,9 @@ class World:
             cursor.execute(SEEN, [list(self.model.intents)])
             names = [column[0] for column in cursor.description]
             seen = {row[0]: dict(zip(names, map(_parsed, row), strict=True)) for row in cursor.fetchall()}
-        assert seen == {told.id: told.row() for told in self.model.intents.values()}
-        for row in seen.values():
+        for told in self.model.intents.values():
+            row = seen[told.id]
+            assert row == told.row()
             assert replay(event for _, event, _ in row["history"]) == row["status"]
             assert [seq for seq, _, _ in row["history"]] == list(range(1, row["seq"] + 1))
 
