@@ -9,7 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 
 from intents.flow import IMMEDIATE, Kind, Step
 
@@ -36,6 +44,14 @@ Address = Annotated[str, StringConstraints(min_length=2, max_length=383)]
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="allow")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_blanks(cls, given: Any) -> Any:
+        """Some tools send every field they know, the unused ones empty."""
+        if not isinstance(given, dict):
+            return given
+        return {name: value for name, value in given.items() if value is not None and value != ""}
 
 
 class Retry(_Part):
@@ -83,7 +99,8 @@ class StepPart(_Reminded):
     runtime_type: Text | None = None
     runtime_config: dict[str, Any] | None = None
     config: dict[str, Any] | None = None
-    assigned_to: Address | None = None
+    #: a role, or an address
+    assigned_to: Annotated[str, StringConstraints(max_length=383)] | None = None
     requires_approval: bool = False
     step_deadline_seconds: Seconds | None = None
     retry: Retry | None = None

@@ -209,6 +209,14 @@ async def test_validating_a_sound_bundle_creates_nothing_and_names_what_is_odd(
     assert not await in_thread(Intent.objects.exists)
 
 
+async def test_fields_that_a_tool_sends_empty_say_nothing(api: httpx.AsyncClient, admin: Someone) -> None:
+    step = {"tool_id": "", "on_success": "", "on_failure": None, "human_task": None, "assigned_to": "w"}
+    body = make_bundle(step, deadline_at="", human_task=None)
+    body["agents"][0] |= {"role": "w", "callback_url": "", "delivery_mode": "", "display_name": ""}
+
+    assert (await post(api, admin, body)).json()["pending_with"] == "w"
+
+
 @pytest.mark.parametrize("body", ["[]", "5", '"x"', "null", "", "{"])
 async def test_what_is_no_object_is_refused(api: httpx.AsyncClient, admin: Someone, body: str) -> None:
     for path in APPLY, VALIDATE:
