@@ -52,7 +52,7 @@ class AgentSocket(AsyncWebsocketConsumer):
         Channels' own loop makes a task of each message and a trip to a thread after it, to look after the ORM's
         connections; nothing here uses those.
         """
-        self.scope, self.base_send, self.channel_layer = scope, send, None
+        self.scope, self.base_send, self.channel_layer = scope, _while_there(send), None
         try:
             while True:
                 await self.dispatch(await receive())
@@ -75,6 +75,8 @@ class AgentSocket(AsyncWebsocketConsumer):
     async def connect(self) -> None:
         self.mailbox: Mailbox | None = None
         self.tasks: set[asyncio.Task[None]] = set()
+        #: intent → the last frame about it that is being served
+        self.busy: dict[UUID, asyncio.Task[None]] = {}
         self.outcomes: list[bytes] = []
         self.has_outcomes = asyncio.Event()
         self.teller: asyncio.Task[None] | None = None
@@ -137,7 +139,20 @@ class AgentSocket(AsyncWebsocketConsumer):
             return
         while len(self.tasks) > MOST_AT_ONCE:
             await asyncio.wait(self.tasks, return_when=asyncio.FIRST_COMPLETED)
-        self.spawn(self.serve(self.handlers[type(frame)].__get__(self), frame), "frame")
+        named = getattr(frame, "deliveries", ())
+        earlier = {self.busy[each.intent_id] for each in named if each.intent_id in self.busy}
+        task = self.spawn(self.serve_after(earlier, frame), "frame")
+        for each in named:
+            self.busy[each.intent_id] = task
+
+    async def serve_after(self, earlier: set[asyncio.Task[None]], frame: Any) -> None:
+        """Serve a frame, but not before earlier ones about the same deliveries."""
+        if earlier:
+            await asyncio.wait(earlier)
+        await self.serve(self.handlers[type(frame)].__get__(self), frame)
+        for each in getattr(frame, "deliveries", ()):
+            if self.busy.get(each.intent_id) is asyncio.current_task():
+                del self.busy[each.intent_id]
 
     async def serve(self, handler: Callable[[Any], Awaitable[None]], frame: Any) -> None:
         """Do what a frame asks; what goes wrong is an answer."""
@@ -446,14 +461,23 @@ class AgentSocket(AsyncWebsocketConsumer):
         await self.send_frame({"type": "error", "ref": ref, "error": {"code": code, "message": message}})
 
     async def send_frame(self, frame: dict[str, Any]) -> None:
-        with contextlib.suppress(RuntimeError):  # closed meanwhile
-            await self.send(text_data=orjson.dumps(frame, option=orjson.OPT_UTC_Z).decode())
+        await self.send(text_data=orjson.dumps(frame, option=orjson.OPT_UTC_Z).decode())
 
     def spawn(self, work: Any, name: str) -> asyncio.Task[None]:
         task: asyncio.Task[None] = asyncio.create_task(work, name=name)
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
         return task
+
+
+def _while_there(send: Any) -> Any:
+    """Send, unless the connection is over: then nobody hears it, and what it held has gone back."""
+
+    async def send_quietly(message: Any) -> None:
+        with contextlib.suppress(RuntimeError, OSError):
+            await send(message)
+
+    return send_quietly
 
 
 class _Guest:
