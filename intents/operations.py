@@ -395,7 +395,11 @@ def extend(asked: Sequence[Hold], changes: Changes) -> Steps[list[Done]]:
     """Renew leases by their tokens."""
     rows = yield (
         "extend",
-        {"ids": [hold.intent_id for hold in asked], "tokens": [hold.token for hold in asked]},
+        {
+            "ids": [hold.intent_id for hold in asked],
+            "agents": [hold.agent_id for hold in asked],
+            "tokens": [hold.token for hold in asked],
+        },
     )
     return [Done(Outcome(row["outcome"]), row) for row in rows]
 

@@ -1,14 +1,15 @@
 -- Renew leases for as long again as they were given. An expired one that nobody took yet is renewed too, but not one
--- whose connection is closed.
+-- whose connection is closed, nor one that another agent holds.
 WITH asked AS (
     SELECT *
-    FROM unnest(%(ids)s::uuid[], %(tokens)s::uuid[]) WITH ORDINALITY AS asked (intent_id, token, place)
+    FROM unnest(%(ids)s::uuid[], %(agents)s::bigint[], %(tokens)s::uuid[])
+        WITH ORDINALITY AS asked (intent_id, agent_id, token, place)
 ),
 held AS (
     SELECT delivery.id, delivery.intent_id
     FROM intents_delivery AS delivery
     JOIN asked ON asked.intent_id = delivery.intent_id AND asked.token = delivery.lease_token
-    WHERE delivery.lease_seconds IS NOT NULL
+    WHERE delivery.lease_seconds IS NOT NULL AND (asked.agent_id IS NULL OR asked.agent_id = delivery.agent_id)
     ORDER BY delivery.id
     FOR UPDATE OF delivery
 ),
