@@ -73,7 +73,7 @@ moved AS (
     UPDATE intents_intent AS intent
     SET status = CASE WHEN freed.reason = 'closed' AND freed.status = 'DELIVERED' THEN 'SUBMITTED' ELSE 'IN_PROGRESS' END,
         seq = intent.seq + 1,
-        attempt = freed.attempt,
+        attempt = CASE WHEN freed.is_returned THEN freed.attempt ELSE intent.attempt END,
         updated_at = statement_timestamp()
     FROM freed
     WHERE intent.id = freed.intent_id AND (freed.is_returned OR freed.reason = 'released')

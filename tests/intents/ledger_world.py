@@ -257,8 +257,8 @@ class World:
             names = [column[0] for column in cursor.description]
             seen = {row[0]: dict(zip(names, map(_parsed, row), strict=True)) for row in cursor.fetchall()}
         for told in self.model.intents.values():
-            row = seen[told.id]
-            assert row == told.row()
+            row, expected = seen[told.id], told.row()
+            assert row == expected, _differences(row, expected)
             assert replay(event for _, event, _ in row["history"]) == row["status"]
             assert [seq for seq, _, _ in row["history"]] == list(range(1, row["seq"] + 1))
 
@@ -266,6 +266,11 @@ class World:
 async def _in_company(operation: Any, asked: Sequence[Any]) -> list[Any]:
     answers = await asyncio.gather(*(operation([each]) for each in asked))
     return [answer for [answer] in answers]
+
+
+def _differences(seen: dict[str, Any], told: dict[str, Any]) -> str:
+    keys = [key for key in told if seen[key] != told[key]]
+    return "\n".join(f"{key}:\n  seen {seen[key]}\n  told {told[key]}" for key in keys)
 
 
 def _parsed(value: Any) -> Any:

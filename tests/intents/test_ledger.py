@@ -294,6 +294,15 @@ def test_a_connection_that_is_closed_twice_gives_its_attempt_back_once(agent: Ag
     assert (delivery.attempt, delivery.returns) == (1, 1)
 
 
+def test_an_attempt_made_after_the_last_is_not_uncounted_by_a_release(agent: Agent) -> None:
+    delivery = make_delivery(agent, lease_ends_in=30, attempt=1, max_attempts=1)
+    ledger.wait([Wait(delivery.intent_id, WaitingReason.HUMAN)])
+    ledger.wake([Wake(hold(delivery), is_owed=True)])
+
+    assert ledger.release([Release(hold(delivery), "released")])[0].outcome == Outcome.DONE
+    assert Intent.objects.get().attempt == 1
+
+
 def test_a_connection_that_holds_nothing_has_nothing_to_close(agent: Agent) -> None:
     ready = make_delivery(agent)
 
