@@ -159,7 +159,8 @@ def test_what_wakes_while_it_ends_or_waits_leaves_no_orphan(agent: Agent, rival:
             "wait": partial(ledger.wait, [Wait(intent.pk, WaitingReason.HUMAN)]),
         }[rival]
 
-        at_once([wake, other, wake, other, partial(ledger.claim, [slot(agent, 5)])])
+        claim: Callable[[], Any] = partial(ledger.claim, [slot(agent, 5)])
+        at_once([wake, other, wake, other, claim])
 
     assert_all_is_consistent()
 
