@@ -30,7 +30,7 @@ class Figure:
             value = f"p50 {_short(self.value)} {self.unit}  p99 {_short(self.p99)} {self.unit}"
         else:
             value = f"{_short(self.value)} {self.unit}"
-        parts = [f"{self.name:<34}", f"{value:<32}"]
+        parts = [f"{self.name:<40}", f"{value:<32}"]
         if self.ratio is not None:
             parts.append(f"ratio {self.ratio:.2f}")
         if self.wanted:
