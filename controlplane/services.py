@@ -41,6 +41,7 @@ POSTGRES_SETTINGS = {
     "max_wal_size": "2GB",
     "checkpoint_completion_target": "0.9",
     "random_page_cost": "1.1",
+    "deadlock_timeout": "100ms",  # statements take milliseconds; who is caught in one is tried again
     "jit": "off",  # compiling takes longer than any of our statements
     "autovacuum_naptime": "10s",  # the queue's table turns over completely many times a minute
     "autovacuum_vacuum_cost_delay": "1ms",

@@ -9,192 +9,536 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('agents', '0002_keys_carry_the_tenant'),
+        ("agents", "0002_keys_carry_the_tenant"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Intent',
+            name="Intent",
             fields=[
-                ('id', models.UUIDField(default=agents.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('intent_type', models.TextField()),
-                ('correlation_id', models.UUIDField()),
-                ('to_agent', models.TextField()),
-                ('from_agent', models.TextField(blank=True)),
-                ('reply_to', models.TextField(blank=True, null=True)),
-                ('payload', models.JSONField()),
-                ('attributes', models.JSONField(default=dict)),
-                ('scenario_id', models.TextField(blank=True, null=True)),
-                ('step_id', models.TextField(blank=True, null=True)),
-                ('deadline_at', models.DateTimeField(null=True)),
-                ('max_delivery_attempts', models.PositiveIntegerField(default=3)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('status', models.TextField(choices=[(intents.lifecycle.Status['CREATED'], intents.lifecycle.Status['CREATED']), (intents.lifecycle.Status['SUBMITTED'], intents.lifecycle.Status['SUBMITTED']), (intents.lifecycle.Status['DELIVERED'], intents.lifecycle.Status['DELIVERED']), (intents.lifecycle.Status['ACKNOWLEDGED'], intents.lifecycle.Status['ACKNOWLEDGED']), (intents.lifecycle.Status['IN_PROGRESS'], intents.lifecycle.Status['IN_PROGRESS']), (intents.lifecycle.Status['WAITING'], intents.lifecycle.Status['WAITING']), (intents.lifecycle.Status['COMPLETED'], intents.lifecycle.Status['COMPLETED']), (intents.lifecycle.Status['FAILED'], intents.lifecycle.Status['FAILED']), (intents.lifecycle.Status['CANCELED'], intents.lifecycle.Status['CANCELED']), (intents.lifecycle.Status['TIMED_OUT'], intents.lifecycle.Status['TIMED_OUT'])], default=intents.lifecycle.Status['CREATED'])),
-                ('waiting_reason', models.TextField(choices=[(intents.lifecycle.WaitingReason['HUMAN'], intents.lifecycle.WaitingReason['HUMAN']), (intents.lifecycle.WaitingReason['TOOL'], intents.lifecycle.WaitingReason['TOOL']), (intents.lifecycle.WaitingReason['AGENT'], intents.lifecycle.WaitingReason['AGENT']), (intents.lifecycle.WaitingReason['TIME'], intents.lifecycle.WaitingReason['TIME'])], null=True)),
-                ('seq', models.PositiveIntegerField(default=0)),
-                ('attempt', models.PositiveIntegerField(default=0)),
-                ('updated_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('policy_generation', models.PositiveIntegerField(default=0)),
-                ('controls', models.JSONField(null=True)),
-                ('has_timers', models.BooleanField(default=False)),
-                ('organization', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='intents', to='agents.organization')),
-                ('parent', models.ForeignKey(db_constraint=False, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='children', to='intents.intent')),
-                ('recipient', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='intents', to='agents.agent')),
-                ('retry_of', models.ForeignKey(db_constraint=False, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='retries', to='intents.intent')),
-                ('sender', models.ForeignKey(db_constraint=False, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='sent_intents', to='agents.agent')),
-                ('workspace', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='intents', to='agents.workspace')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=agents.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("intent_type", models.TextField()),
+                ("correlation_id", models.UUIDField()),
+                ("to_agent", models.TextField()),
+                ("from_agent", models.TextField(blank=True)),
+                ("reply_to", models.TextField(blank=True, null=True)),
+                ("payload", models.JSONField()),
+                ("attributes", models.JSONField(default=dict)),
+                ("scenario_id", models.TextField(blank=True, null=True)),
+                ("step_id", models.TextField(blank=True, null=True)),
+                ("deadline_at", models.DateTimeField(null=True)),
+                ("max_delivery_attempts", models.PositiveIntegerField(default=3)),
+                ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "status",
+                    models.TextField(
+                        choices=[
+                            (intents.lifecycle.Status["CREATED"], intents.lifecycle.Status["CREATED"]),
+                            (intents.lifecycle.Status["SUBMITTED"], intents.lifecycle.Status["SUBMITTED"]),
+                            (intents.lifecycle.Status["DELIVERED"], intents.lifecycle.Status["DELIVERED"]),
+                            (
+                                intents.lifecycle.Status["ACKNOWLEDGED"],
+                                intents.lifecycle.Status["ACKNOWLEDGED"],
+                            ),
+                            (
+                                intents.lifecycle.Status["IN_PROGRESS"],
+                                intents.lifecycle.Status["IN_PROGRESS"],
+                            ),
+                            (intents.lifecycle.Status["WAITING"], intents.lifecycle.Status["WAITING"]),
+                            (intents.lifecycle.Status["COMPLETED"], intents.lifecycle.Status["COMPLETED"]),
+                            (intents.lifecycle.Status["FAILED"], intents.lifecycle.Status["FAILED"]),
+                            (intents.lifecycle.Status["CANCELED"], intents.lifecycle.Status["CANCELED"]),
+                            (intents.lifecycle.Status["TIMED_OUT"], intents.lifecycle.Status["TIMED_OUT"]),
+                        ],
+                        default=intents.lifecycle.Status["CREATED"],
+                    ),
+                ),
+                (
+                    "waiting_reason",
+                    models.TextField(
+                        choices=[
+                            (
+                                intents.lifecycle.WaitingReason["HUMAN"],
+                                intents.lifecycle.WaitingReason["HUMAN"],
+                            ),
+                            (
+                                intents.lifecycle.WaitingReason["TOOL"],
+                                intents.lifecycle.WaitingReason["TOOL"],
+                            ),
+                            (
+                                intents.lifecycle.WaitingReason["AGENT"],
+                                intents.lifecycle.WaitingReason["AGENT"],
+                            ),
+                            (
+                                intents.lifecycle.WaitingReason["TIME"],
+                                intents.lifecycle.WaitingReason["TIME"],
+                            ),
+                        ],
+                        null=True,
+                    ),
+                ),
+                ("seq", models.PositiveIntegerField(default=0)),
+                ("attempt", models.PositiveIntegerField(default=0)),
+                ("updated_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("policy_generation", models.PositiveIntegerField(default=0)),
+                ("controls", models.JSONField(null=True)),
+                ("has_timers", models.BooleanField(default=False)),
+                (
+                    "organization",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="intents",
+                        to="agents.organization",
+                    ),
+                ),
+                (
+                    "parent",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="children",
+                        to="intents.intent",
+                    ),
+                ),
+                (
+                    "recipient",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="intents",
+                        to="agents.agent",
+                    ),
+                ),
+                (
+                    "retry_of",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="retries",
+                        to="intents.intent",
+                    ),
+                ),
+                (
+                    "sender",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="sent_intents",
+                        to="agents.agent",
+                    ),
+                ),
+                (
+                    "workspace",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="intents",
+                        to="agents.workspace",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='IdempotencyRecord',
+            name="IdempotencyRecord",
             fields=[
-                ('pk', models.CompositePrimaryKey('agent_id', 'method', 'path', 'key', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('agent_id', models.BigIntegerField()),
-                ('method', models.TextField()),
-                ('path', models.TextField()),
-                ('key', models.TextField()),
-                ('request_hash', models.BinaryField()),
-                ('status', models.PositiveSmallIntegerField(null=True)),
-                ('response', models.JSONField(null=True)),
-                ('intent_id', models.UUIDField(null=True)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "agent_id",
+                        "method",
+                        "path",
+                        "key",
+                        blank=True,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("agent_id", models.BigIntegerField()),
+                ("method", models.TextField()),
+                ("path", models.TextField()),
+                ("key", models.TextField()),
+                ("request_hash", models.BinaryField()),
+                ("status", models.PositiveSmallIntegerField(null=True)),
+                ("response", models.JSONField(null=True)),
+                ("intent_id", models.UUIDField(null=True)),
+                ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
             ],
             options={
-                'indexes': [models.Index(fields=['created_at'], name='idempotency_oldest')],
+                "indexes": [models.Index(fields=["created_at"], name="idempotency_oldest")],
             },
         ),
         migrations.CreateModel(
-            name='Workflow',
+            name="Workflow",
             fields=[
-                ('intent', models.OneToOneField(db_constraint=False, on_delete=django.db.models.deletion.PROTECT, primary_key=True, related_name='workflow', serialize=False, to='intents.intent')),
-                ('compile_id', models.UUIDField()),
-                ('steps', models.JSONField()),
-                ('current_step', models.TextField(null=True)),
-                ('child_id', models.UUIDField(null=True)),
-                ('step_retries', models.PositiveIntegerField(default=0)),
-                ('results', models.JSONField(default=dict)),
-                ('pending_with', models.JSONField(null=True)),
+                (
+                    "intent",
+                    models.OneToOneField(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        primary_key=True,
+                        related_name="workflow",
+                        serialize=False,
+                        to="intents.intent",
+                    ),
+                ),
+                ("compile_id", models.UUIDField()),
+                ("steps", models.JSONField()),
+                ("current_step", models.TextField(null=True)),
+                ("child_id", models.UUIDField(null=True)),
+                ("step_retries", models.PositiveIntegerField(default=0)),
+                ("results", models.JSONField(default=dict)),
+                ("pending_with", models.JSONField(null=True)),
             ],
         ),
         migrations.CreateModel(
-            name='Event',
+            name="Event",
             fields=[
-                ('pk', models.CompositePrimaryKey('intent_id', 'seq', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('seq', models.PositiveIntegerField()),
-                ('type', models.TextField(choices=[(intents.lifecycle.EventType['CREATED'], intents.lifecycle.EventType['CREATED']), (intents.lifecycle.EventType['SUBMITTED'], intents.lifecycle.EventType['SUBMITTED']), (intents.lifecycle.EventType['DELIVERED'], intents.lifecycle.EventType['DELIVERED']), (intents.lifecycle.EventType['ACKNOWLEDGED'], intents.lifecycle.EventType['ACKNOWLEDGED']), (intents.lifecycle.EventType['IN_PROGRESS'], intents.lifecycle.EventType['IN_PROGRESS']), (intents.lifecycle.EventType['WAITING'], intents.lifecycle.EventType['WAITING']), (intents.lifecycle.EventType['REMINDER'], intents.lifecycle.EventType['REMINDER']), (intents.lifecycle.EventType['ESCALATED'], intents.lifecycle.EventType['ESCALATED']), (intents.lifecycle.EventType['TRANSFER'], intents.lifecycle.EventType['TRANSFER']), (intents.lifecycle.EventType['TIMEOUT'], intents.lifecycle.EventType['TIMEOUT']), (intents.lifecycle.EventType['DELIVERY_FAILED'], intents.lifecycle.EventType['DELIVERY_FAILED']), (intents.lifecycle.EventType['COMPLETED'], intents.lifecycle.EventType['COMPLETED']), (intents.lifecycle.EventType['FAILED'], intents.lifecycle.EventType['FAILED']), (intents.lifecycle.EventType['CANCELED'], intents.lifecycle.EventType['CANCELED']), (intents.lifecycle.EventType['TIMED_OUT'], intents.lifecycle.EventType['TIMED_OUT'])])),
-                ('status', models.TextField(choices=[(intents.lifecycle.Status['CREATED'], intents.lifecycle.Status['CREATED']), (intents.lifecycle.Status['SUBMITTED'], intents.lifecycle.Status['SUBMITTED']), (intents.lifecycle.Status['DELIVERED'], intents.lifecycle.Status['DELIVERED']), (intents.lifecycle.Status['ACKNOWLEDGED'], intents.lifecycle.Status['ACKNOWLEDGED']), (intents.lifecycle.Status['IN_PROGRESS'], intents.lifecycle.Status['IN_PROGRESS']), (intents.lifecycle.Status['WAITING'], intents.lifecycle.Status['WAITING']), (intents.lifecycle.Status['COMPLETED'], intents.lifecycle.Status['COMPLETED']), (intents.lifecycle.Status['FAILED'], intents.lifecycle.Status['FAILED']), (intents.lifecycle.Status['CANCELED'], intents.lifecycle.Status['CANCELED']), (intents.lifecycle.Status['TIMED_OUT'], intents.lifecycle.Status['TIMED_OUT'])])),
-                ('actor', models.TextField()),
-                ('details', models.JSONField(default=dict)),
-                ('at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('intent', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='events', to='intents.intent')),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "intent_id", "seq", blank=True, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("seq", models.PositiveIntegerField()),
+                (
+                    "type",
+                    models.TextField(
+                        choices=[
+                            (intents.lifecycle.EventType["CREATED"], intents.lifecycle.EventType["CREATED"]),
+                            (
+                                intents.lifecycle.EventType["SUBMITTED"],
+                                intents.lifecycle.EventType["SUBMITTED"],
+                            ),
+                            (
+                                intents.lifecycle.EventType["DELIVERED"],
+                                intents.lifecycle.EventType["DELIVERED"],
+                            ),
+                            (
+                                intents.lifecycle.EventType["ACKNOWLEDGED"],
+                                intents.lifecycle.EventType["ACKNOWLEDGED"],
+                            ),
+                            (
+                                intents.lifecycle.EventType["IN_PROGRESS"],
+                                intents.lifecycle.EventType["IN_PROGRESS"],
+                            ),
+                            (intents.lifecycle.EventType["WAITING"], intents.lifecycle.EventType["WAITING"]),
+                            (
+                                intents.lifecycle.EventType["REMINDER"],
+                                intents.lifecycle.EventType["REMINDER"],
+                            ),
+                            (
+                                intents.lifecycle.EventType["ESCALATED"],
+                                intents.lifecycle.EventType["ESCALATED"],
+                            ),
+                            (
+                                intents.lifecycle.EventType["TRANSFER"],
+                                intents.lifecycle.EventType["TRANSFER"],
+                            ),
+                            (intents.lifecycle.EventType["TIMEOUT"], intents.lifecycle.EventType["TIMEOUT"]),
+                            (
+                                intents.lifecycle.EventType["DELIVERY_FAILED"],
+                                intents.lifecycle.EventType["DELIVERY_FAILED"],
+                            ),
+                            (
+                                intents.lifecycle.EventType["COMPLETED"],
+                                intents.lifecycle.EventType["COMPLETED"],
+                            ),
+                            (intents.lifecycle.EventType["FAILED"], intents.lifecycle.EventType["FAILED"]),
+                            (
+                                intents.lifecycle.EventType["CANCELED"],
+                                intents.lifecycle.EventType["CANCELED"],
+                            ),
+                            (
+                                intents.lifecycle.EventType["TIMED_OUT"],
+                                intents.lifecycle.EventType["TIMED_OUT"],
+                            ),
+                        ]
+                    ),
+                ),
+                (
+                    "status",
+                    models.TextField(
+                        choices=[
+                            (intents.lifecycle.Status["CREATED"], intents.lifecycle.Status["CREATED"]),
+                            (intents.lifecycle.Status["SUBMITTED"], intents.lifecycle.Status["SUBMITTED"]),
+                            (intents.lifecycle.Status["DELIVERED"], intents.lifecycle.Status["DELIVERED"]),
+                            (
+                                intents.lifecycle.Status["ACKNOWLEDGED"],
+                                intents.lifecycle.Status["ACKNOWLEDGED"],
+                            ),
+                            (
+                                intents.lifecycle.Status["IN_PROGRESS"],
+                                intents.lifecycle.Status["IN_PROGRESS"],
+                            ),
+                            (intents.lifecycle.Status["WAITING"], intents.lifecycle.Status["WAITING"]),
+                            (intents.lifecycle.Status["COMPLETED"], intents.lifecycle.Status["COMPLETED"]),
+                            (intents.lifecycle.Status["FAILED"], intents.lifecycle.Status["FAILED"]),
+                            (intents.lifecycle.Status["CANCELED"], intents.lifecycle.Status["CANCELED"]),
+                            (intents.lifecycle.Status["TIMED_OUT"], intents.lifecycle.Status["TIMED_OUT"]),
+                        ]
+                    ),
+                ),
+                ("actor", models.TextField()),
+                ("details", models.JSONField(default=dict)),
+                ("at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "intent",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="events",
+                        to="intents.intent",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Delivery',
+            name="Delivery",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('due_at', models.DateTimeField()),
-                ('attempt', models.PositiveIntegerField(default=0)),
-                ('max_attempts', models.PositiveIntegerField()),
-                ('returns', models.PositiveSmallIntegerField(default=0)),
-                ('lease_token', models.UUIDField(null=True)),
-                ('lease_expires_at', models.DateTimeField(null=True)),
-                ('lease_session', models.UUIDField(null=True)),
-                ('lease_seconds', models.PositiveIntegerField(null=True)),
-                ('is_detached', models.BooleanField(default=False)),
-                ('started_at', models.DateTimeField(null=True)),
-                ('cursor', models.BigIntegerField(default=0)),
-                ('claimable_at', models.GeneratedField(db_persist=True, expression=django.db.models.functions.comparison.Coalesce('lease_expires_at', 'due_at'), output_field=models.DateTimeField())),
-                ('agent', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='deliveries', to='agents.agent')),
-                ('intent', models.OneToOneField(db_constraint=False, on_delete=django.db.models.deletion.PROTECT, related_name='delivery', to='intents.intent')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("due_at", models.DateTimeField()),
+                ("attempt", models.PositiveIntegerField(default=0)),
+                ("max_attempts", models.PositiveIntegerField()),
+                ("returns", models.PositiveSmallIntegerField(default=0)),
+                ("lease_token", models.UUIDField(null=True)),
+                ("lease_expires_at", models.DateTimeField(null=True)),
+                ("lease_session", models.UUIDField(null=True)),
+                ("lease_seconds", models.PositiveIntegerField(null=True)),
+                ("is_detached", models.BooleanField(default=False)),
+                ("started_at", models.DateTimeField(null=True)),
+                ("cursor", models.BigIntegerField(default=0)),
+                (
+                    "claimable_at",
+                    models.GeneratedField(
+                        db_persist=True,
+                        expression=django.db.models.functions.comparison.Coalesce(
+                            "lease_expires_at", "due_at"
+                        ),
+                        output_field=models.DateTimeField(),
+                    ),
+                ),
+                (
+                    "agent",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="deliveries",
+                        to="agents.agent",
+                    ),
+                ),
+                (
+                    "intent",
+                    models.OneToOneField(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="delivery",
+                        to="intents.intent",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='SweepRun',
+            name="SweepRun",
             fields=[
-                ('id', models.PositiveSmallIntegerField(default=1, primary_key=True, serialize=False)),
-                ('ran_at', models.DateTimeField()),
+                ("id", models.PositiveSmallIntegerField(default=1, primary_key=True, serialize=False)),
+                ("ran_at", models.DateTimeField()),
             ],
             options={
-                'constraints': [models.CheckConstraint(condition=models.Q(('id', 1)), name='sweep_run_is_one_row')],
+                "constraints": [
+                    models.CheckConstraint(condition=models.Q(("id", 1)), name="sweep_run_is_one_row")
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Timer',
+            name="Timer",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.TextField(choices=[('deadline', 'Deadline'), ('step_deadline', 'Step Deadline'), ('step_retry', 'Step Retry'), ('reminder', 'Reminder'), ('wake', 'Wake')])),
-                ('due_at', models.DateTimeField()),
-                ('data', models.JSONField(default=dict)),
-                ('intent', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='timers', to='intents.intent')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "kind",
+                    models.TextField(
+                        choices=[
+                            ("deadline", "Deadline"),
+                            ("step_deadline", "Step Deadline"),
+                            ("step_retry", "Step Retry"),
+                            ("reminder", "Reminder"),
+                            ("wake", "Wake"),
+                        ]
+                    ),
+                ),
+                ("due_at", models.DateTimeField()),
+                ("data", models.JSONField(default=dict)),
+                (
+                    "intent",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="timers",
+                        to="intents.intent",
+                    ),
+                ),
             ],
         ),
         migrations.AddIndex(
-            model_name='intent',
-            index=models.Index(fields=['workspace', 'id'], name='intent_newest_of_workspace'),
+            model_name="intent",
+            index=models.Index(fields=["workspace", "id"], name="intent_newest_of_workspace"),
         ),
         migrations.AddIndex(
-            model_name='intent',
-            index=models.Index(fields=['recipient', 'id'], name='intent_newest_of_agent'),
+            model_name="intent",
+            index=models.Index(fields=["recipient", "id"], name="intent_newest_of_agent"),
         ),
         migrations.AddIndex(
-            model_name='intent',
-            index=models.Index(condition=models.Q(('parent__isnull', False)), fields=['parent', 'id'], name='intent_children'),
+            model_name="intent",
+            index=models.Index(
+                condition=models.Q(("parent__isnull", False)), fields=["parent", "id"], name="intent_children"
+            ),
         ),
         migrations.AddIndex(
-            model_name='intent',
-            index=models.Index(condition=models.Q(('retry_of__isnull', False)), fields=['retry_of', 'id'], name='intent_retries'),
+            model_name="intent",
+            index=models.Index(
+                condition=models.Q(("retry_of__isnull", False)),
+                fields=["retry_of", "id"],
+                name="intent_retries",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='intent',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', [intents.lifecycle.Status['CREATED'], intents.lifecycle.Status['SUBMITTED'], intents.lifecycle.Status['DELIVERED'], intents.lifecycle.Status['ACKNOWLEDGED'], intents.lifecycle.Status['IN_PROGRESS'], intents.lifecycle.Status['WAITING'], intents.lifecycle.Status['COMPLETED'], intents.lifecycle.Status['FAILED'], intents.lifecycle.Status['CANCELED'], intents.lifecycle.Status['TIMED_OUT']])), name='intent_status_is_known'),
+            model_name="intent",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    (
+                        "status__in",
+                        [
+                            intents.lifecycle.Status["CREATED"],
+                            intents.lifecycle.Status["SUBMITTED"],
+                            intents.lifecycle.Status["DELIVERED"],
+                            intents.lifecycle.Status["ACKNOWLEDGED"],
+                            intents.lifecycle.Status["IN_PROGRESS"],
+                            intents.lifecycle.Status["WAITING"],
+                            intents.lifecycle.Status["COMPLETED"],
+                            intents.lifecycle.Status["FAILED"],
+                            intents.lifecycle.Status["CANCELED"],
+                            intents.lifecycle.Status["TIMED_OUT"],
+                        ],
+                    )
+                ),
+                name="intent_status_is_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='intent',
-            constraint=models.CheckConstraint(condition=models.Q(('attempt__lte', models.F('max_delivery_attempts'))), name='intent_attempts_within_maximum'),
+            model_name="intent",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("attempt__lte", models.F("max_delivery_attempts"))),
+                name="intent_attempts_within_maximum",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='intent',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('status', 'WAITING'), ('waiting_reason__isnull', False)), models.Q(models.Q(('status', 'WAITING'), _negated=True), ('waiting_reason__isnull', True)), _connector='OR'), name='intent_waits_for_a_reason'),
+            model_name="intent",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("status", "WAITING"), ("waiting_reason__isnull", False)),
+                    models.Q(
+                        models.Q(("status", "WAITING"), _negated=True), ("waiting_reason__isnull", True)
+                    ),
+                    _connector="OR",
+                ),
+                name="intent_waits_for_a_reason",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='event',
-            constraint=models.UniqueConstraint(condition=models.Q(('type__in', [intents.lifecycle.EventType['COMPLETED'], intents.lifecycle.EventType['FAILED'], intents.lifecycle.EventType['CANCELED'], intents.lifecycle.EventType['TIMED_OUT']])), fields=('intent',), name='event_one_terminal_per_intent'),
+            model_name="event",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(
+                    (
+                        "type__in",
+                        [
+                            intents.lifecycle.EventType["COMPLETED"],
+                            intents.lifecycle.EventType["FAILED"],
+                            intents.lifecycle.EventType["CANCELED"],
+                            intents.lifecycle.EventType["TIMED_OUT"],
+                        ],
+                    )
+                ),
+                fields=("intent",),
+                name="event_one_terminal_per_intent",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='event',
-            constraint=models.CheckConstraint(condition=models.Q(('seq__gte', 1)), name='event_seq_from_one'),
+            model_name="event",
+            constraint=models.CheckConstraint(condition=models.Q(("seq__gte", 1)), name="event_seq_from_one"),
         ),
         migrations.AddIndex(
-            model_name='delivery',
-            index=models.Index(fields=['agent', 'claimable_at', 'id'], name='delivery_claim'),
+            model_name="delivery",
+            index=models.Index(fields=["agent", "claimable_at", "id"], name="delivery_claim"),
         ),
         migrations.AddIndex(
-            model_name='delivery',
-            index=models.Index(condition=models.Q(('attempt__gte', models.F('max_attempts'))), fields=['claimable_at'], name='delivery_last_attempt'),
+            model_name="delivery",
+            index=models.Index(
+                condition=models.Q(("attempt__gte", models.F("max_attempts"))),
+                fields=["claimable_at"],
+                name="delivery_last_attempt",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='delivery',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('lease_expires_at__isnull', True), ('lease_token__isnull', True)), models.Q(('lease_expires_at__isnull', False), ('lease_token__isnull', False)), _connector='OR'), name='delivery_lease_has_token_and_expiry_or_neither'),
+            model_name="delivery",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("lease_expires_at__isnull", True), ("lease_token__isnull", True)),
+                    models.Q(("lease_expires_at__isnull", False), ("lease_token__isnull", False)),
+                    _connector="OR",
+                ),
+                name="delivery_lease_has_token_and_expiry_or_neither",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='delivery',
-            constraint=models.CheckConstraint(condition=models.Q(('attempt__lte', models.F('max_attempts'))), name='delivery_attempts_within_maximum'),
+            model_name="delivery",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("attempt__lte", models.F("max_attempts"))),
+                name="delivery_attempts_within_maximum",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='delivery',
-            constraint=models.CheckConstraint(condition=models.Q(('max_attempts__gte', 1)), name='delivery_maximum_from_one'),
+            model_name="delivery",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("max_attempts__gte", 1)), name="delivery_maximum_from_one"
+            ),
         ),
         migrations.AddIndex(
-            model_name='timer',
-            index=models.Index(fields=['due_at'], name='timer_next_due'),
+            model_name="timer",
+            index=models.Index(fields=["due_at"], name="timer_next_due"),
         ),
         migrations.AddConstraint(
-            model_name='timer',
-            constraint=models.UniqueConstraint(fields=('intent', 'kind'), name='timer_one_of_a_kind'),
+            model_name="timer",
+            constraint=models.UniqueConstraint(fields=("intent", "kind"), name="timer_one_of_a_kind"),
         ),
     ]

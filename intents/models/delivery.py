@@ -35,7 +35,9 @@ class Delivery(models.Model):
     #: Where in the agent's stream this handing over stands.
     cursor = models.BigIntegerField(default=0)
     claimable_at = models.GeneratedField(
-        expression=Coalesce("lease_expires_at", "due_at"), output_field=models.DateTimeField(), db_persist=True
+        expression=Coalesce("lease_expires_at", "due_at"),
+        output_field=models.DateTimeField(),
+        db_persist=True,
     )
 
     class Meta:
@@ -53,7 +55,11 @@ class Delivery(models.Model):
         indexes = [
             models.Index(fields=["agent", "claimable_at", "id"], name="delivery_claim"),
             # Small: only what is on its last attempt.
-            models.Index(fields=["claimable_at"], name="delivery_last_attempt", condition=Q(attempt__gte=F("max_attempts"))),
+            models.Index(
+                fields=["claimable_at"],
+                name="delivery_last_attempt",
+                condition=Q(attempt__gte=F("max_attempts")),
+            ),
         ]
 
     def __str__(self) -> str:

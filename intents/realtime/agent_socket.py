@@ -75,7 +75,7 @@ class AgentSocket(AsyncWebsocketConsumer):
     async def connect(self) -> None:
         self.mailbox: Mailbox | None = None
         self.tasks: set[asyncio.Task[None]] = set()
-        #: intent → the last frame about it that is being served
+        #: intent → the last frame about it that is being served and is not to be overtaken by the one that ends it
         self.busy: dict[UUID, asyncio.Task[None]] = {}
         self.outcomes: list[bytes] = []
         self.has_outcomes = asyncio.Event()
@@ -139,20 +139,21 @@ class AgentSocket(AsyncWebsocketConsumer):
             return
         while len(self.tasks) > MOST_AT_ONCE:
             await asyncio.wait(self.tasks, return_when=asyncio.FIRST_COMPLETED)
-        named = getattr(frame, "deliveries", ())
+        named = getattr(frame, "deliveries", ()) if self.busy else ()
         earlier = {self.busy[each.intent_id] for each in named if each.intent_id in self.busy}
         task = self.spawn(self.serve_after(earlier, frame), "frame")
-        for each in named:
-            self.busy[each.intent_id] = task
+        if isinstance(frame, frames.Acknowledge | frames.Extend):
+            self.busy.update((each.intent_id, task) for each in frame.deliveries)
 
     async def serve_after(self, earlier: set[asyncio.Task[None]], frame: Any) -> None:
         """Serve a frame, but not before earlier ones about the same deliveries."""
         if earlier:
             await asyncio.wait(earlier)
         await self.serve(self.handlers[type(frame)].__get__(self), frame)
-        for each in getattr(frame, "deliveries", ()):
-            if self.busy.get(each.intent_id) is asyncio.current_task():
-                del self.busy[each.intent_id]
+        if isinstance(frame, frames.Acknowledge | frames.Extend):
+            for each in frame.deliveries:
+                if self.busy.get(each.intent_id) is asyncio.current_task():
+                    del self.busy[each.intent_id]
 
     async def serve(self, handler: Callable[[Any], Awaitable[None]], frame: Any) -> None:
         """Do what a frame asks; what goes wrong is an answer."""
