@@ -25,19 +25,28 @@ due AS (
         FOR UPDATE SKIP LOCKED
     ) AS claimable
 ),
+numbered AS (
+    -- Apart from the update, which would take its rows, and so the numbers, in an order of the planner's choice.
+    SELECT shared.*, nextval('intents_delivery_cursor') AS cursor
+    FROM (
+        SELECT due.id, slot.session, slot.seconds, slot.is_detached
+        FROM due
+        JOIN slot ON slot.agent_id = due.agent_id AND due.place BETWEEN slot.first AND slot.last
+        ORDER BY due.agent_id, due.place
+    ) AS shared
+),
 leased AS (
     UPDATE intents_delivery AS delivery
     SET attempt = delivery.attempt + 1,
         lease_token = gen_random_uuid(),
-        lease_expires_at = statement_timestamp() + make_interval(secs => slot.seconds),
-        lease_session = slot.session,
-        lease_seconds = slot.seconds,
-        is_detached = slot.is_detached,
+        lease_expires_at = statement_timestamp() + make_interval(secs => numbered.seconds),
+        lease_session = numbered.session,
+        lease_seconds = numbered.seconds,
+        is_detached = numbered.is_detached,
         started_at = NULL,
-        cursor = nextval('intents_delivery_cursor')
-    FROM due
-    JOIN slot ON slot.agent_id = due.agent_id AND due.place BETWEEN slot.first AND slot.last
-    WHERE delivery.id = due.id
+        cursor = numbered.cursor
+    FROM numbered
+    WHERE delivery.id = numbered.id
     RETURNING delivery.*
 ),
 moved AS (
