@@ -35,6 +35,16 @@ async def find(intent_id: UUID, caller: Caller) -> Row:
     return rows[0]
 
 
+async def check_visible(intent_id: UUID, caller: Caller) -> None:
+    """Refuse who may not know of the intent.
+
+    Raises:
+        IntentNotFound: there is none, or the caller may not know of it.
+    """
+    if not await coalescer.read("visible_ids", ids=[intent_id], **eyes(caller)):
+        raise IntentNotFound
+
+
 def is_handler(row: Row, caller: Caller) -> bool:
     """Whether the caller is the agent that the intent is for."""
     return row["recipient_id"] == caller.agent_id and caller.permits(Scope.AGENT)

@@ -101,15 +101,14 @@ async def _agent_result(request: AgentRequest, intent_id: UUID, body: Any) -> Bo
         kind, details = EventType.FAILED, {"error": _failure(body)}
     else:
         kind, details = EventType.COMPLETED, {"result": body if isinstance(body, dict) else {"result": body}}
-    if caller.permits(Scope.AGENT):
-        hold = hold_of(request, intent_id, as_agent=True)
+    if caller.permits(Scope.AGENT):  # which an administrator's key does for every agent of its organization
+        hold = hold_of(request, intent_id, as_agent=not caller.is_admin, has_session=True)
         [done] = await coalescer.finish([Ending(hold, kind, details, via_progress=True)])
         if done.outcome is not Outcome.FORBIDDEN:
             done.outcome.check()
             return _ended(done, details)
     await _writable(intent_id, request)
-    # An administrator may be the one who listens for the agent; then it must be the one who holds the delivery.
-    hold = hold_of(request, intent_id, as_agent=False, has_session=caller.is_admin)
+    hold = hold_of(request, intent_id, as_agent=False)
     return _ended(await _finish(Ending(hold, kind, details, via_progress=True)), details)
 
 

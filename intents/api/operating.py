@@ -39,7 +39,7 @@ collection = Router(tags=["operating"])
 async def patch_controls(request: AgentRequest, intent_id: UUID, body: ControlsIn) -> HttpResponse:
     """Patch an open intent's controls. Deadline, attempts and reminders take effect at once."""
     check_owner(request)
-    await reading.find(intent_id, request.auth)
+    await reading.check_visible(intent_id, request.auth)
     steered = await in_thread(
         controls.patch_controls, intent_id, body.controls_patch, body.expected_policy_generation
     )
@@ -51,7 +51,7 @@ async def patch_controls(request: AgentRequest, intent_id: UUID, body: ControlsI
 async def patch_policy(request: AgentRequest, intent_id: UUID, body: PolicyIn) -> HttpResponse:
     """Patch an open intent's policy: what it grants, and within which bounds."""
     check_owner(request)
-    await reading.find(intent_id, request.auth)
+    await reading.check_visible(intent_id, request.auth)
     steered = await in_thread(
         controls.patch_policy,
         intent_id,
@@ -72,7 +72,7 @@ def _steered(intent_id: UUID, generation: int, settings: dict[str, Any]) -> Http
 @requires(Scope.OPERATE)
 async def redeliver(request: AgentRequest, intent_id: UUID) -> HttpResponse:
     """Make an open intent due at once, whoever holds it."""
-    await reading.find(intent_id, request.auth)
+    await reading.check_visible(intent_id, request.auth)
     await in_thread(_redeliver, intent_id, request.auth.address)
     return answer({"ok": True, "intent_id": intent_id})
 

@@ -82,7 +82,7 @@ async def list_events(
     request: AgentRequest, intent_id: UUID, since: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0
 ) -> HttpResponse:
     """List what has happened to an intent after event number `since`, in order."""
-    await reading.find(intent_id, request.auth)
+    await reading.check_visible(intent_id, request.auth)
     rows = await coalescer.read("timeline", ids=[intent_id], after=[since])
     return answer({"ok": True, "events": [event_body(row, largest=None) for row in rows]})
 

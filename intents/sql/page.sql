@@ -6,7 +6,7 @@ fitting AS (
     WHERE (%(statuses)s::text[] IS NULL OR scanned.status = ANY(%(statuses)s::text[]))
         AND (%(intent_type)s::text IS NULL OR scanned.intent_type = %(intent_type)s::text)
         AND (%(correlation_id)s::uuid IS NULL OR scanned.correlation_id = %(correlation_id)s::uuid)
-    ORDER BY scanned.id DESC
+    ORDER BY scanned.shelf DESC, scanned.id DESC
     LIMIT %(limit)s
 )
 SELECT

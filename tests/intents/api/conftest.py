@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -10,6 +11,7 @@ import httpx
 import pytest
 
 from agents.models import Scope, Workspace
+from intents.realtime import runtime
 from tests.agents.conftest import Someone, admin, agent, api, pool, refusal, stranger, workspace
 from tests.factories import make_agent, make_key
 
@@ -62,8 +64,9 @@ class Client:
 
 
 @pytest.fixture
-def client(api: httpx.AsyncClient) -> Client:
-    return Client(api)
+async def client(api: httpx.AsyncClient) -> AsyncIterator[Client]:
+    yield Client(api)
+    await runtime.drain()  # streams had it started
 
 
 def intent(to: Someone | str, **fields: Any) -> dict[str, Any]:

@@ -216,3 +216,30 @@ async def test_owners_that_contradict_each_other_are_refused(
 
     assert refusal(await client.post(url, agent, {"a": 1}, x_owner_agent="other")) == (400, "owner_mismatch")
     assert (await client.post(url, agent, {"a": 1}, x_owner_agent="worker")).status_code == 200
+
+
+async def test_an_administrator_who_listens_for_the_agent_is_fenced_as_the_agent_is(
+    client: Client, sender: Someone, agent: Someone, admin: Someone
+) -> None:
+    intent_id = await client.submit(sender, agent)
+    [lease] = await coalescer.claim([Slot(agent.agent.pk, 1, 1, uuid4(), 300)])
+    url = f"/v1/intents/{intent_id}/resume"
+
+    stale = await client.post(url, admin, {"a": 1}, cookie=f"perdure_session={uuid4()}")
+    good = await client.post(url, admin, {"a": 2}, cookie=f"perdure_session={lease.lease_session}")
+
+    assert refusal(stale) == (409, "lease_lost")
+    assert good.json()["intent"]["result"] == {"a": 2}
+
+
+async def test_who_cancels_needs_no_lease(
+    client: Client, sender: Someone, agent: Someone, admin: Someone
+) -> None:
+    intent_id = await client.submit(sender, agent)
+    await coalescer.claim([Slot(agent.agent.pk, 1, 1, uuid4(), 300)])
+
+    response = await client.post(
+        f"/v1/intents/{intent_id}/resolve", admin, {"status": "CANCELED"}, cookie=f"perdure_session={uuid4()}"
+    )
+
+    assert response.status_code == 200
