@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Iterator
 
-from bench import options as command_line
+from bench import machine, options as command_line
 from bench.figures import idle, latency, redelivery, size, throughput
 from bench.options import Options
 from bench.perdure import Perdure
@@ -17,33 +17,40 @@ HISTORY = 20_000
 
 
 def main() -> int:
-    """Measure what is asked for; each figure is printed as soon as it is known."""
+    """Measure what is asked for; each figure is printed as soon as it is known. Tells whether all could be."""
     options = command_line.parse()
     found: list[Figure] = []
+    failures = 0
     with Perdure(options.web_processes) as perdure:
         past = perdure.database.agent_id(perdure.agent("past")[0])
         perdure.database.fill(HISTORY, [past], ended=True)
         perdure.database.keep()
-        for figure in measure(perdure, options):
-            sys.stdout.write(figure.line() + "\n")
-            sys.stdout.flush()
-            found.append(figure)
+        for group in groups(perdure, options):
+            try:
+                for figure in group:
+                    sys.stdout.write(figure.line() + "\n")
+                    sys.stdout.flush()
+                    found.append(figure)
+            except RuntimeError as error:  # the others may still be measured
+                failures += 1
+                sys.stderr.write(f"A measurement failed: {error}\n")
     if options.json is not None:
         options.json.write_text(json.dumps([figure.facts() for figure in found], indent=2) + "\n")
-    return 0
+    return 1 if failures else 0
 
 
-def measure(perdure: Perdure, options: Options) -> Iterator[Figure]:
-    """The chosen figures, in the order in which they are listed."""
+def groups(perdure: Perdure, options: Options) -> Iterator[Iterator[Figure]]:
+    """The chosen figures, in the order in which they are listed; before them, what the machine is like."""
+    yield machine.figures(perdure.directory)
     if any(map(options.wants, ("ceiling", *throughput.WANTED))):
-        yield from throughput.figures(perdure, options)
+        yield throughput.figures(perdure, options)
     if options.wants("websocket_backlog"):
-        yield from throughput.backlog_figures(perdure, options)
-    yield from latency.figures(perdure, options)
-    yield from redelivery.figures(perdure, options)
-    yield from idle.figures(perdure, options)
+        yield throughput.backlog_figures(perdure, options)
+    yield latency.figures(perdure, options)
+    yield redelivery.figures(perdure, options)
+    yield idle.figures(perdure, options)
     if options.wants("size"):
-        yield from size.figures(perdure, options)
+        yield size.figures(perdure, options)
 
 
 if __name__ == "__main__":
