@@ -109,7 +109,8 @@ async def _frames(mailbox: Mailbox, since: int, wait_seconds: int) -> AsyncItera
     """Each delivery as it is leased to this connection, until there was nothing to do for `wait_seconds`."""
     here = runtime.current()
     key_id = mailbox.visitor.caller.key_id
-    last, ends_at = since, monotonic() + wait_seconds
+    last, spoke_at = since, monotonic()
+    ends_at = spoke_at + wait_seconds
     was_busy = False
     here.dispatcher.open(mailbox)
     here.welcome(key_id, mailbox)
@@ -117,8 +118,8 @@ async def _frames(mailbox: Mailbox, since: int, wait_seconds: int) -> AsyncItera
         while not mailbox.closing:
             for lease in mailbox.take():
                 yield sse.frame(_event_type(lease), _data(lease), lease.cursor)
-                last = max(last, lease.cursor)
-                ends_at = monotonic() + (LINGER_SECONDS if mailbox.is_detached else wait_seconds)
+                last, spoke_at = max(last, lease.cursor), monotonic()
+                ends_at = spoke_at + (LINGER_SECONDS if mailbox.is_detached else wait_seconds)
             is_busy = bool(mailbox.held) and not mailbox.is_detached
             if was_busy and not is_busy:  # then the client comes to read again
                 ends_at = monotonic() + wait_seconds
@@ -130,11 +131,10 @@ async def _frames(mailbox: Mailbox, since: int, wait_seconds: int) -> AsyncItera
                 mailbox.let_more_in()
                 here.dispatcher.ring([mailbox.agent_id])
                 ends_at, patience = monotonic() + wait_seconds, wait_seconds
-            if (
-                not await mailbox.news(min(patience, sse.KEEP_ALIVE_SECONDS))
-                and patience > sse.KEEP_ALIVE_SECONDS
-            ):
+            await mailbox.news(min(patience, max(0.0, spoke_at + sse.KEEP_ALIVE_SECONDS - monotonic())))
+            if monotonic() - spoke_at >= sse.KEEP_ALIVE_SECONDS:
                 yield sse.KEEP_ALIVE
+                spoke_at = monotonic()
         if mailbox.closing is not Closing.REVOKED:
             yield sse.timeout_frame(last)
     finally:
