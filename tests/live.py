@@ -188,10 +188,10 @@ def verify_history(perdure: Perdure) -> None:
     assert verified.returncode == 0, verified.stdout + verified.stderr
 
 
-def in_database(perdure: Perdure, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
+def in_database(perdure: Perdure, query: str, *parameters: Any, **named: Any) -> list[tuple[Any, ...]]:
     """The rows that a query finds in this Perdure's database."""
     with psycopg.connect(perdure.environment["DATABASE_URL"], autocommit=True) as connection:
-        cursor = connection.execute(query, parameters)
+        cursor = connection.execute(query, named or parameters)
         return cursor.fetchall() if cursor.description else []
 
 
