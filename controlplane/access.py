@@ -43,6 +43,9 @@ ROUTES: Final[dict[str, Scopes]] = {
     "POST /v1/intents/{intent_id}/redeliver": OPERATE,
     "POST /v1/intents/{intent_id}/retry": OPERATE,
     "GET /v1/agents/{path:address}/intents/stream": AGENT,
+    # scenarios
+    "POST /v1/scenarios/apply": SUBMIT,
+    "POST /v1/scenarios/validate": frozenset({Scope.SUBMIT, Scope.READ}),
     # agents
     "GET /v1/me": ANY_KEY,
     "GET /v1/portal/personal/context": ANY_KEY,

@@ -11,7 +11,15 @@ from uuid import UUID
 import orjson
 import psycopg
 from django.conf import settings
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from agents import addresses
 from agents.addresses import Recipient
