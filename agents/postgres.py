@@ -121,7 +121,7 @@ async def rows(query: str, parameters: Parameters = None) -> list[DictRow]:
 
 async def _rows(query: str, parameters: Parameters) -> list[DictRow]:
     async with connection() as found:
-        cursor = await found.execute(query, parameters)  # type: ignore[arg-type]
+        cursor = await found.execute(query, parameters)
         return await cursor.fetchall() if cursor.description else []
 
 

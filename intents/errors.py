@@ -23,7 +23,7 @@ class Outcome(StrEnum):
             NotFound, Forbidden, IntentTerminal, LeaseLost.
         """
         if self is not Outcome.DONE:
-            raise _MEANING[self]()
+            raise _MEANING[self]
 
 
 class IntentNotFound(NotFound):

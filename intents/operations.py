@@ -1,4 +1,4 @@
-"""Every change in an intent's life, for one intent or a thousand: what is asked, what is answered, which statements run.
+"""Every change in an intent's life, for one intent or a thousand: what is asked, answered, and which statements run.
 
 An operation is a generator that yields statements and is sent their rows, so that it knows nothing of connections:
 `ledger` runs it on Django's, `coalescer` on the process's pool. What it adds to `changes` is announced once the

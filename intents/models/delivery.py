@@ -11,7 +11,7 @@ from intents.models.intent import Intent
 
 
 class Delivery(models.Model):
-    """An intent still owed to its agent: ready, or leased to one connection. Gone when the intent has ended or waits."""
+    """An intent still owed to its agent: ready, or leased to one connection. Gone when it has ended or waits."""
 
     intent = models.OneToOneField(Intent, models.PROTECT, related_name="delivery", db_constraint=False)
     agent = models.ForeignKey(

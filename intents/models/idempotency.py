@@ -7,7 +7,7 @@ from django.db.models.functions import Now
 
 
 class IdempotencyRecord(models.Model):
-    """What one sender asked under one key, and the answer; kept a day. The key is the sender, the route and the name."""
+    """What one sender asked under one name on one route, and the answer; kept a day."""
 
     pk = models.CompositePrimaryKey("agent_id", "method", "path", "key")
     agent_id = models.BigIntegerField()

@@ -19,7 +19,7 @@ from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 
-from agents import addresses, documents
+from agents import documents
 from agents.caller import Caller
 from agents.errors import ApiError, Forbidden
 from agents.models import Scope, Transport
@@ -31,6 +31,7 @@ from intents.operations import Done, Ending, Hold, Lease, Release, Row
 from intents.realtime import frames, runtime
 from intents.realtime.frames import BadFrame, CloseCode
 from intents.realtime.mailbox import Closing, Mailbox, Visitor
+from intents.realtime.reception import agent_for
 
 logger = logging.getLogger(__name__)
 
@@ -176,7 +177,7 @@ class AgentSocket(AsyncWebsocketConsumer):
         room = frame.max_in_flight or self.caller.max_in_flight
         if frame.address is not None:
             try:
-                agent = await self.agent_at(frame.address)
+                agent = await agent_for(self.caller, frame.address)
             except Forbidden as error:
                 await self.close(CloseCode.FORBIDDEN, error.message)
                 return
@@ -213,16 +214,6 @@ class AgentSocket(AsyncWebsocketConsumer):
             self.here.dispatcher.open(self.mailbox)
             self.spawn(self.deliver(self.mailbox), "courier")
 
-    async def agent_at(self, address: str) -> addresses.Recipient:
-        assert self.caller is not None
-        self.caller.require(Scope.AGENT)
-        agent = await addresses.resolve(address, caller=self.caller, create=self.caller.is_admin)
-        if agent is None:
-            raise addresses.AgentNotFound
-        if not self.caller.may_act_as(agent.agent_id, agent.workspace_id):
-            raise Forbidden("the API key belongs to another agent")
-        return agent
-
     async def submit(self, frame: frames.Submit) -> None:
         assert self.caller is not None
         self.caller.require(Scope.SUBMIT)
@@ -238,14 +229,14 @@ class AgentSocket(AsyncWebsocketConsumer):
                 self.unwatch(each.id)
             raise
         results = []
-        for each, answer in intake.in_order(prepared, answers):
+        for asked, answer in intake.in_order(prepared, answers):
             if isinstance(answer, ApiError):
-                if not isinstance(each, ApiError):
-                    self.unwatch(each.id)
+                if not isinstance(asked, ApiError):
+                    self.unwatch(asked.id)
                 results.append({"ok": False, "error": _error(answer)})
             else:
-                if frame.watch and answer["intent_id"] != each.id:
-                    self.unwatch(each.id)
+                if frame.watch and not isinstance(asked, ApiError) and answer["intent_id"] != asked.id:
+                    self.unwatch(asked.id)  # the key was used before, for another intent
                     self.watch_one(UUID(str(answer["intent_id"])))
                 results.append(answer)
         await self.send_frame({"type": "accepted", "ref": frame.ref, "results": results})
@@ -293,9 +284,7 @@ class AgentSocket(AsyncWebsocketConsumer):
             await self.settle(frame, coalescer.current().finish.each, endings)
             return
         releases = [
-            Release(
-                self.hold(named), "released", 0.0, {"error": _agent_error(named.error, retryable=True)}
-            )
+            Release(self.hold(named), "released", 0.0, {"error": _agent_error(named.error, retryable=True)})
             for named in frame.deliveries
         ]
         leases = self.leases(frame.deliveries)

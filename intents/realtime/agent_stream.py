@@ -17,16 +17,16 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
-from agents import addresses
 from agents.addresses import Recipient
 from agents.caller import Caller
-from agents.errors import AgentNotFound, Forbidden, Invalid, RateLimited
+from agents.errors import Invalid, RateLimited
 from agents.models import Transport
 from intents import coalescer
 from intents.lifecycle import OPEN, TERMINAL, Status
 from intents.operations import Lease
 from intents.realtime import runtime, sse
 from intents.realtime.mailbox import Closing, Mailbox, Visitor
+from intents.realtime.reception import agent_for
 from intents.realtime.sessions import remember, session_of
 
 #: How long a stream to a client that parses only at the end is held after it has sent something.
@@ -47,7 +47,7 @@ async def agent_stream(request: HttpRequest, caller: Caller, address: str) -> Ht
     """
     since, wait_seconds = sse.since_of(request), sse.wait_seconds_of(request)
     statuses = _statuses(request)
-    agent = await _agent(caller, address)
+    agent = await agent_for(caller, address)
     if runtime.current().connections_of(caller.key_id) >= settings.PERDURE_SSE_STREAMS_MAX:
         raise RateLimited("too many open streams", retry_after=1)
     if statuses and not statuses & OPEN:
@@ -84,16 +84,6 @@ def reads_as_it_comes(request: HttpRequest) -> bool:
         or request.headers.get("x-axme-client", "").startswith("axme-sdk-python")
         or request.GET.get("hold") == "1"
     )
-
-
-async def _agent(caller: Caller, address: str) -> Recipient:
-    caller.require("agent")
-    agent = await addresses.resolve(address, caller=caller, create=caller.is_admin)
-    if agent is None:
-        raise AgentNotFound
-    if not caller.may_act_as(agent.agent_id, agent.workspace_id):
-        raise Forbidden("the API key belongs to another agent")
-    return agent
 
 
 def _statuses(request: HttpRequest) -> frozenset[Status]:

@@ -11,7 +11,8 @@ import asyncio
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
+from typing import Any
 from uuid import UUID
 
 from agents.postgres import DatabaseUnavailable
@@ -221,7 +222,7 @@ class Dispatcher:
             except DatabaseUnavailable:
                 await asyncio.sleep(0.2)
 
-    def _spawn(self, work: object, name: str = "dispatcher") -> None:
-        task = asyncio.create_task(work, name=name)  # type: ignore[arg-type]
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str = "dispatcher") -> None:
+        task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -70,7 +70,7 @@ class Doorbell:
             changes, self._unsent = self._unsent, Changes()
             try:
                 await _send(_message(changes, self._sender))
-            except Exception as error:  # whatever the layer's client raises: rings may be lost
+            except Exception as error:  # noqa: BLE001  whatever the layer raises: rings may be lost
                 logger.debug("a ring was lost: %r", error)
             await asyncio.sleep(PACE_SECONDS)
 
@@ -78,7 +78,7 @@ class Doorbell:
         while True:
             try:
                 await self._listen()
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001
                 logger.debug("the doorbell is deaf: %r", error)
                 await asyncio.sleep(PATIENCE_SECONDS)
 
@@ -102,7 +102,7 @@ def ring_from_sync(changes: Changes) -> None:
     """Tell the web processes, from one that has no event loop: a worker, a command."""
     try:
         async_to_sync(_send)(_message(changes, ""))
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001
         logger.debug("a ring was lost: %r", error)
 
 

@@ -6,7 +6,7 @@ Each is one JSON object with a `type`. docs/websocket.md tells the same to those
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal, Union
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import orjson
@@ -20,7 +20,7 @@ LARGEST_FRAME = 256 * 1024
 MOST_NAMED = 500
 #: The most deliveries one connection may hold unfinished.
 MOST_IN_FLIGHT = 10_000
-Ref = Annotated[Union[str, int, None], Field(union_mode="smart")]
+Ref = Annotated[str | int | None, Field(union_mode="smart")]
 
 
 class CloseCode:
@@ -127,9 +127,9 @@ class Pong(Frame):
     type: Literal["pong"]
 
 
-Incoming = Union[
-    Hello, Submit, WatchIntents, Acknowledge, Complete, Fail, ReleaseFrame, Extend, Heartbeat, Pong
-]
+Incoming = (
+    Hello | Submit | WatchIntents | Acknowledge | Complete | Fail | ReleaseFrame | Extend | Heartbeat | Pong
+)
 _FRAMES: dict[str, TypeAdapter[Any]] = {
     "hello": TypeAdapter(Hello),
     "submit": TypeAdapter(Submit),

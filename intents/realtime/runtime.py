@@ -135,8 +135,13 @@ class Runtime:
         while True:
             await asyncio.sleep(PULSE_SECONDS)
             try:
-                if self.loop.time() - self._renewed_at >= settings.PERDURE_LEASE_SECONDS / RENEWALS_IN_A_LEASE:
-                    await self.dispatcher.renew([box for box in self.dispatcher.mailboxes() if box.is_renewed])
+                if (
+                    self.loop.time() - self._renewed_at
+                    >= settings.PERDURE_LEASE_SECONDS / RENEWALS_IN_A_LEASE
+                ):
+                    await self.dispatcher.renew(
+                        [box for box in self.dispatcher.mailboxes() if box.is_renewed]
+                    )
                     self._renewed_at = self.loop.time()
             except DatabaseUnavailable:
                 pass
@@ -193,7 +198,7 @@ _active: Runtime | None = None
 
 def current() -> Runtime:
     """This process's runtime, started if it is not."""
-    global _active
+    global _active  # noqa: PLW0603  one a process, for signals that come from any thread
     loop = asyncio.get_running_loop()
     if _active is None or _active.loop is not loop:
         _active = Runtime()
