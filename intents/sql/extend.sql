@@ -18,11 +18,14 @@ renewed AS (
     SET lease_expires_at = statement_timestamp() + make_interval(secs => delivery.lease_seconds)
     FROM held
     WHERE delivery.id = held.id
-    RETURNING delivery.intent_id, delivery.lease_token, delivery.lease_expires_at
+    RETURNING delivery.intent_id, delivery.agent_id, delivery.lease_token, delivery.lease_expires_at
 )
 SELECT
     asked.place, asked.intent_id, renewed.lease_expires_at,
     CASE WHEN renewed.intent_id IS NULL THEN 'lease_lost' ELSE 'done' END AS outcome
 FROM asked
-LEFT JOIN renewed ON renewed.intent_id = asked.intent_id AND renewed.lease_token = asked.token
+LEFT JOIN renewed
+    ON renewed.intent_id = asked.intent_id
+    AND renewed.lease_token = asked.token
+    AND (asked.agent_id IS NULL OR asked.agent_id = renewed.agent_id)
 ORDER BY asked.place

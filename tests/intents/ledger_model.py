@@ -167,13 +167,17 @@ class Model:
         outcomes = []
         for hold in asked:
             told = self.intents.get(hold.intent_id)
-            good = told and told.owed and told.owed.token == hold.token and told.owed.is_renewable
-            if good and hold.token and told and told.owed:
-                told.owed.is_expired = False
+            if told and hold.agent_id in (None, told.recipient_id) and self._renew(told.owed, hold.token):
                 outcomes.append(Outcome.DONE)
             else:
                 outcomes.append(Outcome.LEASE_LOST)
         return outcomes
+
+    def _renew(self, owed: Owed | None, token: UUID | None) -> bool:
+        if owed is None or token is None or owed.token != token or not owed.is_renewable:
+            return False
+        owed.is_expired = False
+        return True
 
     def finish(self, asked: Sequence[Ending]) -> list[Outcome]:
         def end(told: Told, each: Ending) -> None:

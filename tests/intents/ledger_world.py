@@ -240,7 +240,8 @@ class World:
         else:
             answers = self._run(step, name, asked, whole=True)
         told: list[Outcome] = getattr(self.model, name)(asked)
-        assert [done.outcome for done in answers] == told
+        seen = [done.outcome for done in answers]
+        assert seen == told, f"{name}: seen {seen}, told {told}"
 
     def _run(self, step: Step, name: str, *asked: Any, whole: bool = False) -> Any:
         if step.way == "now":

@@ -260,6 +260,16 @@ def test_a_wrong_token_beside_the_right_one_renews_nothing(agent: Agent) -> None
     assert outcomes == [Outcome.LEASE_LOST, Outcome.DONE, Outcome.LEASE_LOST]
 
 
+def test_only_its_agent_and_operators_renew_a_lease_whoever_knows_its_token(agent: Agent) -> None:
+    delivery = make_delivery(agent, lease_ends_in=5)
+    agents = [make_recipient(beside=agent).pk, agent.pk, None]
+
+    asked = [hold(delivery, token=delivery.lease_token, agent_id=agent_id) for agent_id in agents]
+
+    assert [done.outcome for done in ledger.extend(asked)] == [Outcome.LEASE_LOST, Outcome.DONE, Outcome.DONE]
+    assert ledger.extend(asked[:1])[0].outcome == Outcome.LEASE_LOST
+
+
 # -- attempts ---------------------------------------------------------------------------------------------
 
 
