@@ -11,6 +11,7 @@ import pytest
 import redis
 
 from tests.end_to_end.actors import Actor, agent, socket_agent, submitter
+from tests.intents.realtime.sockets import Socket, named
 from tests.live import Account, Operator, in_database, intent, is_connected, verify_history
 from tests.servers import Perdure, wait_until
 
@@ -48,9 +49,10 @@ def worker(operator: Operator) -> Account:
 def test_clients_of_a_killed_web_process_get_their_work_from_another(
     fragile: Perdure, operator: Operator, worker: Account, start: Start
 ) -> None:
-    with operator.at(fragile, 1) as there, start(worker, fragile, "--work", "1", web=(0, 1)) as at_work:
+    with operator.at(fragile, 1) as there, start(worker, fragile, "--work", "3", web=(0, 1)) as at_work:
         first = operator.submit(worker)
         at_work.hear("read")
+        wait_until(lambda: is_connected(fragile, worker), 5, "the connection is told")
         fragile.web[0].kill()
         second = there.submit(worker)
         # The lease that the dead process granted ends when it is missed, well before it would run out.
@@ -74,6 +76,26 @@ def test_a_web_process_that_is_told_to_stop_says_goodbye(
 
     assert "event: stream.timeout" in lines
     assert time.monotonic() - started < 5
+
+
+def test_an_agent_whose_web_process_is_told_to_stop_keeps_its_lease_and_finishes_over_another(
+    fragile: Perdure, operator: Operator, worker: Account
+) -> None:
+    intent_id = operator.submit(worker)
+    with (
+        Socket(fragile.web[0].base_url, worker.key) as first,
+        Socket(fragile.web[1].base_url, worker.key) as second,
+    ):
+        first.hello(worker)
+        delivery = first.delivery()
+        first.ask("acknowledge", **named(delivery))
+        fragile.web[0].stop()
+        assert first.end()[0] == 1012
+        second.hello(worker)
+        assert second.hears_nothing("deliveries", 0.5)
+        assert second.ask("complete", **named(delivery, result={"rows": 3}))["ok"] is True
+    with operator.at(fragile, 1) as there:
+        assert there.intent(intent_id)["delivery_attempt"] == 1
 
 
 @pytest.mark.parametrize("crash", [False, True], ids=["restarted", "killed"])
