@@ -11,6 +11,7 @@ organization: no address, however written, reaches into another.
 
 from __future__ import annotations
 
+import asyncio
 import re
 import unicodedata
 from collections.abc import Iterable
@@ -29,8 +30,11 @@ SCHEME = "agent://"
 LONGEST = 383
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,61}[a-z0-9]")
 
-#: Ids of agents never change, but status and mode do: entries live this long.
-CACHE_SECONDS = 1.0
+#: Ids of agents never change, but status and mode do: a cached one is looked up again behind the callers' backs when
+#: this old,
+FRESH_SECONDS = 1.0
+#: and before their eyes when this old.
+STALE_SECONDS = 30.0
 CACHED_ADDRESSES = 10_000
 
 FIND = """
@@ -97,7 +101,10 @@ class Recipient:
     max_in_flight: int
 
 
+#: what was found, and when
 _cache: dict[tuple[UUID, str], tuple[Recipient, float]] = {}
+_refreshing: set[tuple[UUID, str]] = set()
+_background: set[asyncio.Task[None]] = set()
 
 
 def parse(text: object) -> Address:
@@ -146,19 +153,21 @@ def _fitting(address: str) -> str:
 
 
 @overload
-async def resolve(text: str, *, caller: Caller) -> Recipient: ...
+async def resolve(
+    text: str, *, caller: Caller, create: Literal[True] = ..., fresh: bool = ...
+) -> Recipient: ...
 @overload
-async def resolve(text: str, *, caller: Caller, create: Literal[True]) -> Recipient: ...
-@overload
-async def resolve(text: str, *, caller: Caller, create: Literal[False]) -> Recipient | None: ...
-async def resolve(text: str, *, caller: Caller, create: bool = True) -> Recipient | None:
+async def resolve(
+    text: str, *, caller: Caller, create: Literal[False], fresh: bool = ...
+) -> Recipient | None: ...
+async def resolve(text: str, *, caller: Caller, create: bool = True, fresh: bool = False) -> Recipient | None:
     """Return whom the caller means by an address. An agent nobody has registered comes into being, unless told not to.
 
     Raises:
         InvalidAgentAddress: nobody could ever have this address.
         AgentNotFound: it is not in the caller's organization, or, where addresses are strict, not registered.
     """
-    outcome = (await resolve_many([text], caller=caller, create=create))[text]
+    outcome = (await resolve_many([text], caller=caller, create=create, fresh=fresh))[text]
     if isinstance(outcome, AgentNotFound) and not create:
         return None
     if isinstance(outcome, Recipient):
@@ -167,7 +176,7 @@ async def resolve(text: str, *, caller: Caller, create: bool = True) -> Recipien
 
 
 async def resolve_many(
-    texts: Iterable[str], *, caller: Caller, create: bool = True
+    texts: Iterable[str], *, caller: Caller, create: bool = True, fresh: bool = False
 ) -> dict[str, Recipient | AgentNotFound | InvalidAgentAddress]:
     """Return whom the caller means by each address, or why nobody: one bad address does not spoil the others."""
     outcomes: dict[str, Recipient | AgentNotFound | InvalidAgentAddress] = {}
@@ -180,7 +189,8 @@ async def resolve_many(
             outcomes[text] = error
         except AgentNotFound:
             outcomes[text] = _not_found(text)
-    found = await _look_up(caller, {full: address for full, (address, _) in asked.items()}, create)
+    wanted_addresses = {full: address for full, (address, _) in asked.items()}
+    found = await _look_up(caller, wanted_addresses, create, fresh)
     for wanted, (_, written) in asked.items():
         recipient = found.get(wanted)
         if recipient is None or (settings.PERDURE_STRICT_ADDRESSES and not recipient.is_registered):
@@ -200,29 +210,62 @@ def forget() -> None:
     _cache.clear()
 
 
-async def _look_up(caller: Caller, wanted: dict[str, Address], create: bool) -> dict[str, Recipient]:
+async def _look_up(
+    caller: Caller, wanted: dict[str, Address], create: bool, fresh: bool
+) -> dict[str, Recipient]:
+    """Those of these addresses that lead somewhere: from the cache if need be a little old, so that nobody waits."""
     organization_id = caller.organization_id
     now = monotonic()
     found: dict[str, Recipient] = {}
-    for address in wanted:
+    aging: set[str] = set()
+    for address in () if fresh else wanted:
         entry = _cache.get((organization_id, address))
-        if entry is not None and now < entry[1]:
+        if entry is not None and now - entry[1] < STALE_SECONDS:
             found[address] = entry[0]
+            if now - entry[1] >= FRESH_SECONDS:
+                aging.add(address)
+    if aging:
+        _refresh(organization_id, aging)
     if missing := wanted.keys() - found.keys():
-        fresh = await _find(organization_id, missing)
-        if create and not settings.PERDURE_STRICT_ADDRESSES and (unknown := missing - fresh.keys()):
+        seen = await _find(organization_id, missing)
+        if create and not settings.PERDURE_STRICT_ADDRESSES and (unknown := missing - seen.keys()):
             await _create(caller, {address: wanted[address] for address in unknown})
-            fresh |= await _find(organization_id, unknown)
-        if len(_cache) + len(fresh) > CACHED_ADDRESSES:
-            _cache.clear()
-        _cache.update(((organization_id, address), (r, now + CACHE_SECONDS)) for address, r in fresh.items())
-        found |= fresh
+            seen |= await _find(organization_id, unknown)
+        found |= seen
     return found
+
+
+def _refresh(organization_id: UUID, addresses: set[str]) -> None:
+    """Look these up again behind the callers' backs, however many of them ask: once."""
+    wanted = {address for address in addresses if (organization_id, address) not in _refreshing}
+    if not wanted:
+        return
+    keys = {(organization_id, address) for address in wanted}
+    _refreshing.update(keys)
+
+    async def look() -> None:
+        try:
+            gone = wanted - (await _find(organization_id, wanted)).keys()
+            for address in gone:
+                _cache.pop((organization_id, address), None)
+        except postgres.DatabaseUnavailable:
+            pass  # what is known is good for a while yet
+        finally:
+            _refreshing.difference_update(keys)
+
+    task = asyncio.create_task(look(), name="addresses")
+    _background.add(task)
+    task.add_done_callback(_background.discard)
 
 
 async def _find(organization_id: UUID, addresses: Iterable[str]) -> dict[str, Recipient]:
     rows = await postgres.rows(FIND, {"organization_id": organization_id, "addresses": list(addresses)})
-    return {row["address"]: Recipient(**row) for row in rows}
+    seen = {row["address"]: Recipient(**row) for row in rows}
+    if len(_cache) + len(seen) > CACHED_ADDRESSES:
+        _cache.clear()
+    now = monotonic()
+    _cache.update({(organization_id, address): (each, now) for address, each in seen.items()})
+    return seen
 
 
 async def _create(caller: Caller, unknown: dict[str, Address]) -> None:

@@ -105,6 +105,11 @@ def is_outage(error: BaseException) -> bool:
     return state is None or state[:2] in ("08", "53") or state[:3] == "57P"
 
 
+def answers(cursor: psycopg.AsyncCursor[DictRow]) -> bool:
+    """Whether the statement gave rows. `cursor.description` would tell too, at the price of describing each column."""
+    return cursor.pgresult is not None and cursor.pgresult.nfields > 0
+
+
 async def rows(query: str, parameters: Parameters = None) -> list[DictRow]:
     """Run one statement by itself and return what it answers, a dict a row.
 
@@ -122,7 +127,7 @@ async def rows(query: str, parameters: Parameters = None) -> list[DictRow]:
 async def _rows(query: str, parameters: Parameters) -> list[DictRow]:
     async with connection() as found:
         cursor = await found.execute(query, parameters)
-        return await cursor.fetchall() if cursor.description else []
+        return await cursor.fetchall() if answers(cursor) else []
 
 
 async def in_thread(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:

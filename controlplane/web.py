@@ -52,6 +52,7 @@ def serve_with_uvicorn(application: ProtocolTypeRouter, listener: socket.socket)
         loop="uvloop",
         http="httptools",
         ws="websockets-sansio",
+        ws_ping_interval=None,  # clients of sockets send heartbeats, and the listener's keepalive finds the dead
         ws_max_size=LARGEST_FRAME,
         ws_per_message_deflate=False,
         lifespan="on",

@@ -105,7 +105,7 @@ def _is_single(statement: Statement) -> bool:
 async def _execute(connection: postgres.Connection, statement: Statement) -> list[Row]:
     name, parameters = statement
     cursor = await connection.execute(operations.text(name), arrays.parameters(parameters), prepare=True)
-    return await cursor.fetchall() if cursor.description else []
+    return await cursor.fetchall() if postgres.answers(cursor) else []
 
 
 @dataclass(slots=True)

@@ -15,7 +15,15 @@ from agents.errors import ApiError, Invalid, NotFound
 from agents.models import Scope
 from agents.postgres import in_thread
 from intents import intake, listing
-from intents.api.requests import IDEMPOTENCY_KEY, AgentRequest, answer, check_owner, checked_key, fingerprint
+from intents.api.requests import (
+    IDEMPOTENCY_KEY,
+    AgentRequest,
+    answer,
+    check_owner,
+    checked_key,
+    fingerprint,
+    plain,
+)
 from intents.api.schemas import BatchIn, BatchOut, IntentsOut, SubmittedOut
 from intents.intake import IntentIn
 from intents.lifecycle import OPEN, Status
@@ -39,6 +47,7 @@ BATCH_PATH = "/v1/intents/batch"
 
 @router.post("", response=SubmittedOut, openapi_extra=SUBMISSION)
 @requires(Scope.SUBMIT)
+@plain
 async def submit_intent(request: AgentRequest) -> HttpResponse:
     """Submit an intent. Answered, it is on disk. Repeating an Idempotency-Key returns the first answer."""
     check_owner(request)

@@ -16,7 +16,7 @@ from agents.access import requires
 from agents.errors import Conflict, Invalid
 from agents.models import Scope
 from intents import coalescer, reading
-from intents.api.requests import AgentRequest, answer, check_owner, hold_of
+from intents.api.requests import AgentRequest, answer, check_owner, hold_of, plain
 from intents.api.schemas import ControlResumeIn, EndedOut, ResolveIn, ResumedOut
 from intents.controls import check_generation
 from intents.errors import NotYours, Outcome
@@ -28,6 +28,8 @@ router = Router(tags=["intents"])
 
 #: An agent's word for a result that is a failure.
 FAILURES = frozenset({"fail", "failed", "error"})
+#: Its word for one that is a failure only where its scenario has an answer to it.
+REJECTIONS = frozenset({"reject", "rejected"})
 #: A body with nothing but these goes on with the intent instead of ending it.
 CONTROL_FIELDS = frozenset(ControlResumeIn.model_fields)
 ENDINGS = {
@@ -77,6 +79,7 @@ async def resolve_intent(request: AgentRequest, intent_id: UUID, body: ResolveIn
 
 @router.post("/{intent_id}/resume", response=ResumedOut, openapi_extra=ANY_BODY)
 @requires(Scope.AGENT, Scope.SUBMIT, Scope.OPERATE)
+@plain
 async def resume_intent(request: AgentRequest, intent_id: UUID) -> HttpResponse:
     """Give an agent's result, which ends the intent; or go on with one that is blocked; or give a person's result.
 
@@ -96,8 +99,8 @@ async def resume_intent(request: AgentRequest, intent_id: UUID) -> HttpResponse:
 async def _agent_result(request: AgentRequest, intent_id: UUID, body: Any) -> Body:
     """One statement when it is the agent's own, which is nearly always."""
     caller = request.auth
-    is_failure = isinstance(body, dict) and str(body.get("action", "")).lower() in FAILURES
-    if is_failure:
+    action = str(body.get("action", "")).lower() if isinstance(body, dict) else ""
+    if action in FAILURES or (action in REJECTIONS and await _fails_on_rejection(request, intent_id)):
         kind, details = EventType.FAILED, {"error": _failure(body)}
     else:
         kind, details = EventType.COMPLETED, {"result": body if isinstance(body, dict) else {"result": body}}
@@ -110,6 +113,12 @@ async def _agent_result(request: AgentRequest, intent_id: UUID, body: Any) -> Bo
     await _writable(intent_id, request)
     hold = hold_of(request, intent_id, as_agent=False)
     return _ended(await _finish(Ending(hold, kind, details, via_progress=True)), details)
+
+
+async def _fails_on_rejection(request: AgentRequest, intent_id: UUID) -> bool:
+    """Whether a rejection fails this intent: it is a step of a scenario that says what then, or asks for approval."""
+    row = await _writable(intent_id, request)
+    return bool(row["attributes"].get("fails_on_rejection"))
 
 
 async def _go_on(request: AgentRequest, intent_id: UUID, asked: ControlResumeIn) -> Body:

@@ -39,7 +39,7 @@ logger = logging.getLogger(__name__)
 MOST_AT_ONCE = 256
 #: A submitter with more untold outcomes than this does not read; it is closed.
 MOST_UNTOLD = 50_000
-PING_SECONDS = 20.0
+PING_SECONDS = 30.0
 
 Answers = Sequence[Done | psycopg.Error]
 
@@ -138,6 +138,12 @@ class AgentSocket(AsyncWebsocketConsumer):
         if isinstance(frame, frames.Hello):
             await self.serve(self.hello, frame)  # nothing else makes sense before it is done
             return
+        if (
+            isinstance(frame, frames.Heartbeat)
+            and frame.ref is None
+            and not (self.mailbox and self.mailbox.held)
+        ):
+            return  # that it came is all
         while len(self.tasks) > MOST_AT_ONCE:
             await asyncio.wait(self.tasks, return_when=asyncio.FIRST_COMPLETED)
         named = getattr(frame, "deliveries", ()) if self.busy else ()

@@ -121,8 +121,9 @@ async def _frames(mailbox: Mailbox, since: int, wait_seconds: int) -> AsyncItera
                 mailbox.let_more_in()
                 here.dispatcher.ring([mailbox.agent_id])
                 ends_at, patience = monotonic() + wait_seconds, wait_seconds
-            await mailbox.news(min(patience, max(0.0, spoke_at + sse.KEEP_ALIVE_SECONDS - monotonic())))
-            if monotonic() - spoke_at >= sse.KEEP_ALIVE_SECONDS:
+            silence = sse.KEEP_ALIVE_SECONDS if is_busy else sse.IDLE_KEEP_ALIVE_SECONDS
+            await mailbox.news(min(patience, max(0.0, spoke_at + silence - monotonic())))
+            if monotonic() - spoke_at >= silence:
                 yield sse.KEEP_ALIVE
                 spoke_at = monotonic()
         if mailbox.closing is not Closing.REVOKED:

@@ -21,6 +21,7 @@ from intents.errors import Outcome
 from intents.operations import Lease, Release, Row, Slot
 from intents.realtime.mailbox import Closing, Mailbox
 from intents.realtime.observer import Observer
+from intents.realtime.stopping import stop
 from intents.telemetry import CLAIM_SECONDS, CLAIM_SIZE, CONNECTIONS, DELIVERIES
 
 logger = logging.getLogger(__name__)
@@ -56,9 +57,7 @@ class Dispatcher:
         releases = [task for task in self._tasks if task.get_name() == "release"]
         if releases:
             await asyncio.wait(releases, timeout=2)
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await stop(list(self._tasks))
 
     # -- connections ------------------------------------------------------------------------------------------
 

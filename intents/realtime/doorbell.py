@@ -17,6 +17,7 @@ from uuid import UUID
 from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
 
+from intents.realtime.stopping import stop
 from intents.signals import Changes
 from intents.telemetry import RINGS
 
@@ -54,9 +55,7 @@ class Doorbell:
         if self._unsent:
             with contextlib.suppress(Exception):
                 await _send(_message(self._unsent, self._sender))
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await stop(self._tasks)
 
     def ring(self, changes: Changes) -> None:
         """Tell the other processes to look at these, soon."""

@@ -16,6 +16,7 @@ from uuid import UUID
 from agents.postgres import DatabaseUnavailable
 from intents import coalescer
 from intents.operations import Row
+from intents.realtime.stopping import stop
 
 logger = logging.getLogger(__name__)
 
@@ -107,8 +108,7 @@ class Observer:
         """Close all watches and end."""
         self.close_watches()
         if self._task:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await stop([self._task])
 
     def close_watches(self) -> None:
         """Let every reader know that nothing will follow."""

@@ -20,8 +20,8 @@ async def agent_for(caller: Caller, address: str) -> Recipient:
     """
     caller.require(Scope.AGENT)
     if caller.is_admin:
-        return await addresses.resolve(address, caller=caller)
-    agent = await addresses.resolve(address, caller=caller, create=False)
+        return await addresses.resolve(address, caller=caller, fresh=True)
+    agent = await addresses.resolve(address, caller=caller, create=False, fresh=True)
     if agent is None:
         raise AgentNotFound
     if not caller.may_act_as(agent.agent_id, agent.workspace_id):

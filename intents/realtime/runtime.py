@@ -25,6 +25,7 @@ from intents.realtime.dispatcher import Dispatcher
 from intents.realtime.doorbell import Doorbell, ring_from_sync
 from intents.realtime.mailbox import Closing
 from intents.realtime.observer import Observer
+from intents.realtime.stopping import stop
 from intents.signals import Changes, announce, changed
 
 logger = logging.getLogger(__name__)
@@ -65,8 +66,7 @@ class Runtime:
         """End all loops, and say that this process is gone."""
         self.drain()
         if self._pulse:
-            self._pulse.cancel()
-            await asyncio.gather(self._pulse, return_exceptions=True)
+            await stop([self._pulse])
         await self.dispatcher.stop()
         await self.observer.stop()
         await self.doorbell.stop()

@@ -16,6 +16,8 @@ from agents.errors import Invalid
 #: A comment; proxies see that the stream lives.
 KEEP_ALIVE = b": ping\n\n"
 KEEP_ALIVE_SECONDS = 10.0
+#: The same while nothing is unfinished, and nobody's death has to be noticed.
+IDLE_KEEP_ALIVE_SECONDS = 25.0
 SHORTEST_WAIT, LONGEST_WAIT, DEFAULT_WAIT = 1, 60, 15
 
 
