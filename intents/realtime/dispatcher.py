@@ -161,16 +161,19 @@ class Dispatcher:
         by_slot: dict[tuple[int, UUID], list[Mailbox]] = defaultdict(list)
         for mailbox, slot in shares:
             by_slot[slot.agent_id, slot.session] += [mailbox] * (slot.last - slot.first + 1)
+        served = set()
         for lease in leases:
-            self._hand_over(by_slot[lease.agent_id, lease.lease_session].pop(0), lease)
+            mailbox = by_slot[lease.agent_id, lease.lease_session].pop(0)
+            self._hand_over(mailbox, lease)
+            served.add(mailbox)
+        for agent_id in {mailbox.agent_id for mailbox in served} & self._mailboxes.keys():
+            self._mailboxes[agent_id].sort(key=served.__contains__)  # to the end of the line
         # Those who got all they asked for might get more.
         self.ring({lease.agent_id for lease in leases})
 
     def _slots(self, agent_id: int) -> list[tuple[Mailbox, Slot]]:
-        """The shares of an agent's connections in what is due, in another order each time, so that all get work."""
+        """The shares of an agent's connections in what is due, those first that were not served of late."""
         mailboxes = self._mailboxes.get(agent_id, [])
-        if len(mailboxes) > 1:
-            mailboxes.append(mailboxes.pop(0))
         shares, first = [], 1
         for mailbox in mailboxes:
             if size := min(mailbox.free, LARGEST_SHARE):
