@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.live import Account, Operator, verify_history
+from tests.live import Account, Operator, assert_histories_add_up, verify_history
 from tests.servers import Perdure
 
 
@@ -17,13 +17,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.e2e)
 
 
-@pytest.fixture
-def operator(commons: Perdure) -> Iterator[Operator]:
-    """The operator of the shared Perdure, in which every history adds up when a story is over."""
-    operator = Operator.of(commons)
-    yield operator
-    operator.close()
+@pytest.fixture(scope="module")
+def verified(commons: Perdure) -> Iterator[Perdure]:
+    """The shared Perdure, which an operator would find in order when the stories of a module are told."""
+    yield commons
     verify_history(commons)
+
+
+@pytest.fixture
+def operator(verified: Perdure) -> Iterator[Operator]:
+    """The operator of the shared Perdure, in which every history adds up when a story is over."""
+    with Operator.of(verified) as operator:
+        yield operator
+    assert_histories_add_up(verified)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.end_to_end.actors import agent, socket_agent
-from tests.live import TERMINAL_EVENTS, Account, Operator, verify_history
+from tests.live import TERMINAL_EVENTS, Account, Operator, assert_histories_add_up, verify_history
 from tests.servers import Perdure, wait_until
 
 
@@ -95,6 +95,7 @@ def manager(impatient: Perdure) -> Iterator[Operator]:
     """The operator of that one."""
     with Operator.of(impatient) as manager:
         yield manager
+    assert_histories_add_up(impatient)
 
 
 def test_an_agent_that_is_merely_slow_is_not_given_its_work_again(

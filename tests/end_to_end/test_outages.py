@@ -12,7 +12,15 @@ import redis
 
 from tests.end_to_end.actors import Actor, agent, socket_agent, submitter
 from tests.intents.realtime.sockets import Socket, named
-from tests.live import Account, Operator, in_database, intent, is_connected, verify_history
+from tests.live import (
+    Account,
+    Operator,
+    assert_histories_add_up,
+    in_database,
+    intent,
+    is_connected,
+    verify_history,
+)
 from tests.servers import Perdure, wait_until
 
 Start = Callable[..., Actor]
@@ -23,6 +31,7 @@ def fragile() -> Iterator[Perdure]:
     """A Perdure whose parts die, and are back when a test is over."""
     with Perdure(web=2) as running:
         yield running
+        verify_history(running)
 
 
 @pytest.fixture
@@ -34,10 +43,9 @@ def operator(fragile: Perdure) -> Iterator[Operator]:
             process.start()
     for web in fragile.web:
         web.wait()
-    operator = Operator.of(fragile)
-    yield operator
-    operator.close()
-    verify_history(fragile)
+    with Operator.of(fragile) as operator:
+        yield operator
+    assert_histories_add_up(fragile)
 
 
 @pytest.fixture
