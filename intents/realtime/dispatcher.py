@@ -172,15 +172,26 @@ class Dispatcher:
         self.ring({lease.agent_id for lease in leases})
 
     def _slots(self, agent_id: int) -> list[tuple[Mailbox, Slot]]:
-        """The shares of an agent's connections in what is due, those first that were not served of late."""
+        """The shares of an agent's connections in what is due.
+
+        Several connections take turns, one delivery each at first, then two, four and so on, so that little is shared
+        fairly and much in few pieces; and another of them begins each time.
+        """
         mailboxes = self._mailboxes.get(agent_id, [])
+        if len(mailboxes) > 1:
+            mailboxes.append(mailboxes.pop(0))
+        room = {mailbox: min(mailbox.free, LARGEST_SHARE) for mailbox in mailboxes}
+        piece = 1 if len(mailboxes) > 1 else LARGEST_SHARE
         shares, first = [], 1
-        for mailbox in mailboxes:
-            if size := min(mailbox.free, LARGEST_SHARE):
-                last = first + size - 1
-                slot = Slot(agent_id, first, last, mailbox.session, mailbox.seconds, mailbox.is_detached)
-                shares.append((mailbox, slot))
-                first = last + 1
+        while any(room.values()):
+            for mailbox, left in room.items():
+                if size := min(left, piece):
+                    last = first + size - 1
+                    slot = Slot(agent_id, first, last, mailbox.session, mailbox.seconds, mailbox.is_detached)
+                    shares.append((mailbox, slot))
+                    room[mailbox] = left - size
+                    first = last + 1
+            piece *= 2
         return shares
 
     def _hand_over(self, mailbox: Mailbox, lease: Lease) -> None:
