@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.live import complaints
 from tests.servers import Perdure
 
 
@@ -16,6 +17,7 @@ def perdure() -> Iterator[Perdure]:
 
 @pytest.fixture(scope="session")
 def commons() -> Iterator[Perdure]:
-    """A complete Perdure with two web processes, shared by all tests that leave it unharmed."""
+    """A complete Perdure with two web processes, shared by all tests that leave it unharmed, and without complaints."""
     with Perdure(web=2) as running:
         yield running
+        assert complaints(running) == []
