@@ -56,7 +56,9 @@ def test_every_other_address_is_listed() -> None:
     paths = {prefix + str(pattern.pattern) for prefix, pattern in flattened(get_resolver(), "/")}
     others = {path for path in paths if not path.startswith("/v1/")}
     sections = tuple(path for path in access.PAGES if path != "/")
-    unlisted = {path for path in others - set(access.EDGE) - set(access.PAGES) if not path.startswith(sections)}
+    unlisted = {
+        path for path in others - set(access.EDGE) - set(access.PAGES) if not path.startswith(sections)
+    }
 
     assert unlisted == set()
     assert set(access.EDGE) <= others

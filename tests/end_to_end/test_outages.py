@@ -32,6 +32,7 @@ def fragile() -> Iterator[Perdure]:
     with Perdure(web=2) as running:
         yield running
         verify_history(running)
+        assert complaints(running) == []
 
 
 @pytest.fixture
