@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 import structlog
+from prometheus_client.multiprocess import mark_process_dead
 
 from controlplane.lifeline import Lifeline
 
@@ -69,6 +70,9 @@ class Child:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
+        if self.process is not None and "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+            # It has no connections any more.
+            mark_process_dead(self.process.pid)  # type: ignore[no-untyped-call]
         # A session of its own: the terminal's Ctrl-C is for the supervisor, who then stops the children in order.
         self.process = subprocess.Popen(
             self.command,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import http.client
 import os
+import shutil
 import socket
 import sys
 import time
@@ -57,6 +58,7 @@ def run(place: Path) -> None:
         servers = embedded_servers(place)
         children: list[Child] = []
         try:
+            share_figures(place / "run" / "metrics")
             pipe = Lifeline()
             children += ours(pipe, listener.fileno())
             for child in children:
@@ -79,6 +81,13 @@ def run(place: Path) -> None:
             supervisor.stop(children)
             for server in reversed(servers):
                 server.stop()
+
+
+def share_figures(place: Path) -> None:
+    """Let the children count into files here, so that `/metrics` of one tells of all; begin from zero."""
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(parents=True)
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(place)
 
 
 @contextmanager

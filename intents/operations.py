@@ -257,6 +257,7 @@ def submit(asked: Sequence[Submission], changes: Changes) -> Steps[list[Submitte
         row = found[each.id]
         if row["outcome"] == "done":
             changes.intents.add(each.id)
+            changes.events[EventType.SUBMITTED] += 1
             if each.is_owed and not each.delay_seconds:
                 changes.agents.add(each.recipient_id)
             answers.append(Submitted("done", each.id, row["created_at"]))
@@ -300,6 +301,7 @@ def claim(slots: Sequence[Slot], changes: Changes) -> Steps[list[Lease]]:
     )
     leases = [Lease(**row) for row in rows]
     changes.intents.update(lease.intent_id for lease in leases)
+    changes.events.update(f"intent.{lease.status.lower()}" for lease in leases)
     return leases
 
 
@@ -335,9 +337,8 @@ def finish(asked: Sequence[Ending], changes: Changes) -> Steps[list[Done]]:
 def finish_alone(asked: Sequence[Ending], changes: Changes) -> Steps[list[Done | None]]:
     """The same in one statement, for those whose end concerns no other row; None for one that needs `finish`."""
     rows = yield "finish", _endings(asked, alone=True)
-    ids = {row["intent_id"] for row in rows if row["outcome"] == Outcome.DONE}
-    changes.intents |= ids
-    changes.ended |= ids
+    ended = [row for row in rows if row["outcome"] == Outcome.DONE]
+    _note_ends(ended, changes)
     return [None if row["outcome"] == "involved" else Done(Outcome(row["outcome"]), row) for row in rows]
 
 
@@ -354,9 +355,7 @@ def _endings(asked: Sequence[Ending], *, alone: bool) -> dict[str, Any]:
 
 
 def _ended(ended: Sequence[tuple[Row, dict[str, Any]]], changes: Changes) -> Steps[None]:
-    ids = {row["intent_id"] for row, _ in ended}
-    changes.intents |= ids
-    changes.ended |= ids
+    _note_ends([row for row, _ in ended], changes)
     steps = [(row, details) for row, details in ended if row["scenario_id"]]
     if steps:
         from intents import workflow  # which submits and ends intents itself
@@ -364,9 +363,17 @@ def _ended(ended: Sequence[tuple[Row, dict[str, Any]]], changes: Changes) -> Ste
         yield from workflow.steps_ended(steps, changes)
 
 
+def _note_ends(ended: Sequence[Row], changes: Changes) -> None:
+    ids = {row["intent_id"] for row in ended}
+    changes.intents |= ids
+    changes.ended |= ids
+    changes.events.update(row["type"] for row in ended)
+
+
 def exhaust(changes: Changes, limit: int = 500) -> Steps[int]:
     """Fail the intents whose last attempt is over, and say how many those were."""
     rows = yield "exhaust", {"limit": limit}
+    changes.dead_letters += len(rows)
     error = {"code": "delivery_attempts_exhausted"}
     yield from _ended([(row, {"error": error}) for row in rows], changes)
     return len(rows)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from uuid import UUID
 
 from django.dispatch import Signal
+
+from intents.telemetry import DEAD_LETTERS, EVENTS
 
 
 @dataclass
@@ -20,6 +23,9 @@ class Changes:
     ended: set[UUID] = field(default_factory=set)
     #: API keys that may have been revoked
     keys: set[str] = field(default_factory=set)
+    #: how many events of each type were recorded; for this process's figures, nobody is told
+    events: Counter[str] = field(default_factory=Counter, compare=False)
+    dead_letters: int = field(default=0, compare=False)
 
     def __bool__(self) -> bool:
         return bool(self.agents or self.intents or self.ended or self.keys)
@@ -38,5 +44,9 @@ changed = Signal()
 
 def announce(changes: Changes) -> None:
     """Tell whoever listens in this process. A listener that fails must not undo what is committed."""
+    for kind, number in changes.events.items():
+        EVENTS.labels(kind).inc(number)
+    if changes.dead_letters:
+        DEAD_LETTERS.inc(changes.dead_letters)
     if changes:
         changed.send_robust(sender=Changes, changes=changes)

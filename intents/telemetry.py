@@ -32,6 +32,8 @@ DELIVERIES = Counter(
 )
 DEAD_LETTERS = Counter("perdure_dead_letters", "Intents that failed because their delivery attempts ran out")
 EVENTS = Counter(
-    "perdure_events", "Events recorded, by type; the terminal ones count the ended intents", ["type"]
+    "perdure_events",
+    "Intents submitted, handed over and ended, by the type of the event; the terminal ones count the ended intents",
+    ["type"],
 )
 RINGS = Counter("perdure_rings", "Doorbell messages sent to the other processes")
