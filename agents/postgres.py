@@ -27,8 +27,8 @@ T = TypeVar("T")
 Connection = psycopg.AsyncConnection[DictRow]
 Parameters = Mapping[str, Any] | Sequence[Any] | None
 
-#: How long a caller waits for a connection before it is told that the database is away.
-PATIENCE_SECONDS = 1.0
+#: How long a caller waits for a connection before it is told that the database is away; it has to hear it in a second.
+PATIENCE_SECONDS = 0.8
 PLANNER = "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_mergejoin=off"
 #: Threads that run ORM code for coroutines; Django's own pool bounds their connections.
 ORM_THREADS = 4

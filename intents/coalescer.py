@@ -171,6 +171,10 @@ class Coalescer(Generic[Asked, Answer]):
         try:
             answers = await self._write([each for call in calls for each in call.asked])
         except BaseException as error:
+            if isinstance(error, postgres.DatabaseUnavailable):
+                # Those who gathered meanwhile have waited as long already; the next flush would let them wait again.
+                calls += self._waiting
+                self._waiting = []
             for call in calls:
                 if not call.answer.done():
                     call.answer.set_exception(error)

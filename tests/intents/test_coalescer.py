@@ -120,6 +120,27 @@ async def test_a_failure_reaches_all_of_its_flush_and_none_of_the_next() -> None
     assert await echo([3]) == [3]
 
 
+async def test_who_gathered_while_the_database_was_missed_waits_no_second_time() -> None:
+    gate, writes = asyncio.Event(), 0
+
+    async def write(asked: Sequence[int]) -> list[int | psycopg.Error]:
+        nonlocal writes
+        writes += 1
+        await gate.wait()
+        raise postgres.DatabaseUnavailable
+
+    echo: Coalescer[int, int] = Coalescer("test", write)
+    first = asyncio.create_task(echo([1]))
+    await asyncio.sleep(0)  # it is being flushed now
+    second = asyncio.create_task(echo([2]))
+    await asyncio.sleep(0)
+    gate.set()
+    answers = await asyncio.gather(first, second, return_exceptions=True)
+
+    assert [type(answer) for answer in answers] == [postgres.DatabaseUnavailable] * 2
+    assert writes == 1
+
+
 @pytest.mark.parametrize("is_flushed", [True, False])
 async def test_a_caller_that_goes_away_harms_nobody(is_flushed: bool) -> None:
     gate = Gate()
