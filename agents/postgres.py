@@ -7,6 +7,7 @@ coroutine by way of `in_thread`.
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -39,6 +40,9 @@ class DatabaseUnavailable(Exception):
 
 
 _pools: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncConnectionPool[Connection]] = WeakKeyDictionary()
+_checks: set[asyncio.Task[None]] = set()
+#: a connection has broken, and Django's pool has not been looked at since
+_doubts = threading.Event()
 _threads = ThreadPoolExecutor(ORM_THREADS, thread_name_prefix="orm")
 
 
@@ -87,15 +91,29 @@ async def connection() -> AsyncIterator[Connection]:
         DatabaseUnavailable: none could be had within a second, or it broke while in use. What it was doing may or may
             not have been committed.
     """
+    shared = await pool()
     try:
-        async with (await pool()).connection() as found:
+        async with shared.connection() as found:
             yield found
     except (PoolTimeout, PoolClosed, TooManyRequests) as error:
         raise DatabaseUnavailable(str(error)) from error
     except psycopg.OperationalError as error:
         if is_outage(error):
+            await _replace_the_dead(shared)
             raise DatabaseUnavailable(type(error).__name__) from error
         raise
+
+
+async def _replace_the_dead(shared: AsyncConnectionPool[Connection]) -> None:
+    """Look at the connections that lie in the pools, because one has broken: a restarted server leaves none alive.
+
+    The pools' own check before use makes the user wait for a second behind each dead one.
+    """
+    _doubts.set()
+    task = asyncio.create_task(shared.check(), name="replace the dead")
+    _checks.add(task)
+    task.add_done_callback(_checks.discard)
+    await asyncio.wait({task}, timeout=PATIENCE_SECONDS)
 
 
 def is_outage(error: BaseException) -> bool:
@@ -114,7 +132,8 @@ async def rows(query: str, parameters: Parameters = None) -> list[DictRow]:
     """Run one statement by itself and return what it answers, a dict a row.
 
     A connection that died while it lay in the pool (the server was restarted) shows only when used, so a read is tried
-    a second time. Statements that change something go through the ledger, which decides for itself.
+    a second time, when the others have been looked at. Statements that change something go through the ledger, which
+    decides for itself.
     """
     try:
         return await _rows(query, parameters)
@@ -138,6 +157,9 @@ async def in_thread(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwar
     """
 
     def run() -> T:
+        if _doubts.is_set() and (shared := getattr(django_connection, "pool", None)) is not None:
+            _doubts.clear()
+            shared.check()
         try:
             return function(*args, **kwargs)
         except (OperationalError, InterfaceError) as error:

@@ -18,6 +18,8 @@ from websockets.exceptions import WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
 HEARTBEAT_SECONDS = 1.0
+#: What was said last about each intent, to say it again if the server could not hear it.
+RESULTS: dict[str, dict[str, Any]] = {}
 
 
 def say(what: str, **more: Any) -> None:
@@ -53,6 +55,11 @@ def serve(socket: ClientConnection, options: argparse.Namespace) -> None:
                     handle(socket, delivery, options)
             case {"type": "result", "ok": True, "ref": intent_id}:
                 say("done", intent_id=intent_id)
+            case {"type": "error", "error": {"code": "unavailable"}, "ref": intent_id} if (
+                intent_id in RESULTS
+            ):
+                time.sleep(0.2)
+                send(socket, **RESULTS[intent_id])
             case {"type": "ping"}:
                 send(socket, type="pong")
             case frame:
@@ -72,13 +79,9 @@ def handle(socket: ClientConnection, delivery: dict[str, Any], options: argparse
         time.sleep(min(left, HEARTBEAT_SECONDS))
         send(socket, type="heartbeat")
     halt_at(options, "answering", intent_id)
-    send(
-        socket,
-        type="complete",
-        ref=intent_id,
-        result={"by": os.getpid(), "saw": delivery["payload"]},
-        **named,
-    )
+    result = {"by": os.getpid(), "saw": delivery["payload"]}
+    RESULTS[intent_id] = {"type": "complete", "ref": intent_id, "result": result, **named}
+    send(socket, **RESULTS[intent_id])
 
 
 def halt_at(options: argparse.Namespace, where: str, intent_id: str) -> None:
