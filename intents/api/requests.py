@@ -9,7 +9,8 @@ from uuid import UUID
 
 import orjson
 from django.http import HttpRequest, HttpResponse
-from ninja.operation import Operation
+from django.http.response import HttpResponseBase
+from ninja.operation import AsyncOperation, Operation
 from ninja.utils import contribute_operation_callback
 
 from agents.caller import Caller
@@ -33,25 +34,31 @@ KEY_LENGTH = 255
 View = TypeVar("View", bound=Callable[..., Awaitable[HttpResponse]])
 
 
+class PlainOperation(AsyncOperation):
+    """A route that goes from the key to the view and back, without ninja's passage through models."""
+
+    async def run(self, request: HttpRequest, **parameters: Any) -> HttpResponseBase:  # type: ignore[override]
+        try:
+            [auth] = self.auth_callbacks
+            request.auth = await auth(request)  # type: ignore[attr-defined]
+            if "intent_id" in parameters:
+                parameters["intent_id"] = _uuid(parameters["intent_id"])
+            response: HttpResponseBase = await self.view_func(request, **parameters)
+        except Exception as error:  # noqa: BLE001  answered as ninja would have it answered
+            return self.api.on_exception(request, error)
+        return response
+
+
 def plain(view: View) -> View:
-    """Serve this route without ninja's passage through models and back; goes below `requires`.
+    """Serve this route as a `PlainOperation`; goes below `requires`.
 
     For the two hot ones, whose views read the body themselves and answer with a response. OpenAPI knows them as any
     other; of their parameters they may have `intent_id` alone.
     """
 
     def shorten(operation: Operation) -> None:
-        async def run(request: HttpRequest, **parameters: Any) -> HttpResponse:
-            try:
-                [auth] = operation.auth_callbacks
-                request.auth = await auth(request)  # type: ignore[attr-defined]
-                if "intent_id" in parameters:
-                    parameters["intent_id"] = _uuid(parameters["intent_id"])
-                return await view(request, **parameters)
-            except Exception as error:  # noqa: BLE001  answered as ninja would have it answered
-                return operation.api.on_exception(request, error)
-
-        operation.run = run  # type: ignore[method-assign, assignment]
+        # Ninja copies operations when it mounts them: the class goes along, an attribute would not.
+        operation.__class__ = PlainOperation
 
     contribute_operation_callback(view, shorten)
     return view

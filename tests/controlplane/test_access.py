@@ -16,6 +16,7 @@ from agents.auth import ApiKeyAuth, ApiKeyMiddleware
 from controlplane import access, routing
 from controlplane.api import api
 from controlplane.routes import flattened
+from intents.api.requests import PlainOperation
 
 #: what everybody may see of the admin
 WELCOME = {"/admin/login/", "/admin/logout/", "/admin/jsi18n/", "/admin/autocomplete/"}
@@ -87,3 +88,9 @@ def test_no_page_of_the_admin_opens_for_a_stranger(client: Client, path: str) ->
     assert answer.status_code in (302, 403, 404) or path in WELCOME
     if answer.status_code == 302:
         assert answer.headers["Location"].startswith(("/admin/", "/accounts/"))
+
+
+def test_the_hot_routes_take_the_short_way_as_they_are_mounted() -> None:
+    plain = {name for name, operation in operations() if isinstance(operation, PlainOperation)}
+
+    assert plain == {"POST /v1/intents", "POST /v1/intents/{intent_id}/resume"}
