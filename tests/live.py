@@ -217,8 +217,9 @@ def is_connected(perdure: Perdure, account: Account) -> bool:
     return bool(in_database(perdure, query, account.address))
 
 
-def complaints(perdure: Perdure) -> list[str]:
-    """What the processes have logged as errors: nothing a client does may be one."""
+def complaints(perdure: Perdure, *loggers: str) -> list[str]:
+    """What the processes have logged as errors, all or only these loggers: nothing a client does may be one."""
     logs = (process.log for process in (*perdure.web, perdure.worker))
     lines = (line for log in logs if log.exists() for line in log.read_text().splitlines())
-    return [line[:3000] for line in lines if '"level": "error"' in line or line.startswith("Traceback")]
+    errors = [line[:3000] for line in lines if '"level": "error"' in line or line.startswith("Traceback")]
+    return [line for line in errors if not loggers or any(f'"logger": "{name}' in line for name in loggers)]

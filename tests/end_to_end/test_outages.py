@@ -34,7 +34,8 @@ def fragile() -> Iterator[Perdure]:
     with Perdure(web=2) as running:
         yield running
         verify_history(running)
-        assert "\n".join(complaints(running)) == ""
+        # Libraries may complain of an outage; we know that such things happen.
+        assert "\n".join(complaints(running, "agents", "intents", "controlplane", "asyncio", "uvicorn")) == ""
 
 
 @pytest.fixture
