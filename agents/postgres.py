@@ -113,7 +113,8 @@ async def _replace_the_dead(shared: AsyncConnectionPool[Connection]) -> None:
     task = asyncio.create_task(shared.check(), name="replace the dead")
     _checks.add(task)
     task.add_done_callback(_checks.discard)
-    await asyncio.wait({task}, timeout=1.0 - PATIENCE_SECONDS)  # the two together are the second that a caller has
+    # With the wait for a connection, this is the second that a caller has.
+    await asyncio.wait({task}, timeout=1.0 - PATIENCE_SECONDS)
 
 
 def is_outage(error: BaseException) -> bool:
