@@ -13,7 +13,7 @@ from psycopg.rows import dict_row
 from agents.models import AgentStatus, DeliveryMode
 from intents import coalescer, operations
 from intents.lifecycle import TERMINAL, WaitingReason
-from intents.operations import Row
+from intents.records import Row
 from intents.wire import timestamp
 
 

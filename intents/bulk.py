@@ -12,7 +12,7 @@ from intents import ledger
 from intents.errors import Outcome
 from intents.lifecycle import EventType
 from intents.models.intent import Intent
-from intents.operations import Ending, Hold
+from intents.records import Ending, Hold
 
 #: So many in one transaction: locks are held for an instant only.
 CHUNK = 500

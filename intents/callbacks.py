@@ -22,8 +22,9 @@ from django.conf import settings
 
 from agents.postgres import DatabaseUnavailable, in_thread
 from intents import ledger, outgoing
-from intents.operations import Hold, Lease, Release, Row, Slot, Steps
+from intents.operations import Steps
 from intents.outgoing import CallFailed
+from intents.records import Hold, Lease, Release, Row, Slot
 from intents.signals import Changes
 
 logger = logging.getLogger(__name__)

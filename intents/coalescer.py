@@ -22,21 +22,8 @@ from psycopg.errors import DeadlockDetected, SerializationFailure
 
 from agents import postgres
 from intents import arrays, operations
-from intents.operations import (
-    Done,
-    Ending,
-    Hold,
-    Lease,
-    Release,
-    Row,
-    Slot,
-    Statement,
-    Steps,
-    Submission,
-    Submitted,
-    Wait,
-    Wake,
-)
+from intents.operations import Statement, Steps
+from intents.records import Done, Ending, Hold, Lease, Release, Row, Slot, Submission, Submitted, Wait, Wake
 from intents.signals import Changes, announce
 from intents.telemetry import FLUSH_SECONDS, FLUSH_SIZE
 

@@ -19,7 +19,8 @@ from agents.ids import uuid7
 from intents.lifecycle import EventType, WaitingReason
 from intents.models.timer import TimerKind
 from intents.notes import Alarm, Note
-from intents.operations import Ending, Hold, Submission, Wait, Wake, document
+from intents.operations import document
+from intents.records import Ending, Hold, Submission, Wait, Wake
 
 Step = dict[str, Any]
 

@@ -28,7 +28,8 @@ from agents.errors import ApiError, Invalid, PayloadTooLarge
 from agents.ids import uuid7
 from intents import coalescer
 from intents.errors import IdempotencyConflict
-from intents.operations import Submission, Submitted, document
+from intents.operations import document
+from intents.records import Submission, Submitted
 
 LONGEST_ADDRESS = 383
 SHORTEST_TTL, LONGEST_TTL = 60, 604_800

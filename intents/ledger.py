@@ -21,21 +21,8 @@ from intents import arrays, operations
 from intents.errors import Outcome
 from intents.lifecycle import EventType
 from intents.models.intent import Intent
-from intents.operations import (
-    Done,
-    Ending,
-    Hold,
-    Lease,
-    Release,
-    Row,
-    Slot,
-    Statement,
-    Steps,
-    Submission,
-    Submitted,
-    Wait,
-    Wake,
-)
+from intents.operations import Statement, Steps
+from intents.records import Done, Ending, Hold, Lease, Release, Row, Slot, Submission, Submitted, Wait, Wake
 from intents.signals import Changes, announce
 
 P = ParamSpec("P")

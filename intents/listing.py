@@ -8,8 +8,8 @@ from uuid import UUID
 
 from agents.caller import Caller
 from intents import coalescer
-from intents.operations import Row
 from intents.reading import eyes
+from intents.records import Row
 
 #: No page looks at more intents than this; a filter that few fit answers short pages instead of slow ones.
 DEEPEST = 20_000

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Generator, Iterable, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,10 +18,10 @@ import orjson
 
 from intents.errors import Outcome
 from intents.lifecycle import TERMINAL_EVENTS, EventType
+from intents.records import Done, Ending, Hold, Lease, Release, Row, Slot, Submission, Submitted, Wait, Wake
 from intents.signals import Changes
 
 T = TypeVar("T")
-Row = dict[str, Any]
 Statement = tuple[str, dict[str, Any]]
 #: An operation on its way to an answer of type T.
 Steps = Generator[Statement, list[Row], T]
@@ -53,160 +51,6 @@ def _included(name: str) -> str:
 def document(value: Any) -> str:
     """JSON as the database takes it."""
     return orjson.dumps(value).decode()
-
-
-@dataclass(slots=True)
-class Submission:
-    """An intent to be recorded."""
-
-    id: UUID
-    organization_id: UUID
-    workspace_id: UUID
-    recipient_id: int
-    sender_id: int | None
-    intent_type: str
-    correlation_id: UUID
-    to_agent: str
-    from_agent: str
-    actor: str
-    #: JSON text, so that a payload is taken apart once on its way in and not at all on its way out
-    payload: str = "{}"
-    attributes: str = "{}"
-    reply_to: str | None = None
-    parent_id: UUID | None = None
-    scenario_id: str | None = None
-    step_id: str | None = None
-    retry_of_id: UUID | None = None
-    deadline_at: datetime | None = None
-    ttl_seconds: int | None = None
-    remind_after_seconds: int | None = None
-    max_delivery_attempts: int = 3
-    #: Whether an agent is to get it; a scenario's parent is nobody's delivery.
-    is_owed: bool = True
-    delay_seconds: float = 0.0
-    #: The sender's name for this request, the route it belongs to, and what else was asked under it.
-    idempotency_key: str | None = None
-    path: str = "/v1/intents"
-    request_hash: bytes = b""
-    #: What is answered, but for the time; kept for a repetition.
-    response: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class Submitted:
-    """What became of a submission: `done`, `repeated`, `conflict` or `deadline_passed`."""
-
-    outcome: str
-    intent_id: UUID
-    created_at: datetime
-    #: The answer of the first request under this idempotency key.
-    response: dict[str, Any] | None = None
-
-
-@dataclass(slots=True, frozen=True)
-class Slot:
-    """A connection's share of its agent's due deliveries: the `first`-th to the `last`-th, from 1."""
-
-    agent_id: int
-    first: int
-    last: int
-    session: UUID
-    #: how long the lease lasts unrenewed
-    seconds: int
-    is_detached: bool = False
-
-
-@dataclass(slots=True)
-class Lease:
-    """A delivery handed over: one attempt, held by one connection."""
-
-    intent_id: UUID
-    agent_id: int
-    attempt: int
-    max_attempts: int
-    lease_token: UUID
-    lease_session: UUID
-    cursor: int
-    returns: int
-    seq: int
-    status: str
-    organization_id: UUID
-    workspace_id: UUID
-    intent_type: str
-    from_agent: str
-    to_agent: str
-    correlation_id: UUID
-    parent_id: UUID | None
-    created_at: datetime
-    payload: str
-    at: datetime
-
-
-@dataclass(slots=True)
-class Hold:
-    """One writer's claim on an intent: who it is and, if it can carry one, the lease it writes under."""
-
-    intent_id: UUID
-    organization_id: UUID
-    #: Only this agent's intents; None for operators.
-    agent_id: int | None = None
-    token: UUID | None = None
-    session: UUID | None = None
-    actor: str = "system"
-
-
-@dataclass(slots=True)
-class Ending:
-    """An intent to be ended, and how."""
-
-    hold: Hold
-    type: EventType
-    details: dict[str, Any] = field(default_factory=dict)
-    #: Note `in_progress` first if it was not: the protocol's agents expect to see it.
-    via_progress: bool = False
-    #: Whether the answer's row describes the intent.
-    is_told: bool = True
-
-
-@dataclass(slots=True)
-class Release:
-    """A delivery to be given back. `closed`: its connection died. `released`: the agent wants it later."""
-
-    hold: Hold
-    reason: str = "closed"
-    delay_seconds: float = 0.0
-    details: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class Done:
-    """What became of one asked-for change, and the row that says more of it."""
-
-    outcome: Outcome
-    row: Row
-
-    @property
-    def seq(self) -> int:
-        return int(self.row["seq"])
-
-
-@dataclass(slots=True)
-class Wake:
-    """An intent to be set in progress; `is_owed`: its agent gets it (again)."""
-
-    hold: Hold
-    details: dict[str, Any] = field(default_factory=dict)
-    is_owed: bool = False
-
-
-@dataclass(slots=True)
-class Wait:
-    """An intent to wait: nothing is owed of it meanwhile."""
-
-    intent_id: UUID
-    reason: str
-    actor: str = "system"
-    details: dict[str, Any] = field(default_factory=dict)
 
 
 def submit(asked: Sequence[Submission], changes: Changes) -> Steps[list[Submitted]]:

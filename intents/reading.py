@@ -9,7 +9,7 @@ from agents.caller import Caller
 from agents.models import Scope
 from intents import coalescer
 from intents.errors import IntentNotFound
-from intents.operations import Row
+from intents.records import Row
 
 
 def eyes(caller: Caller) -> dict[str, Any]:

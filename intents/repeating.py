@@ -15,7 +15,8 @@ from intents import ledger
 from intents.errors import IntentTerminal
 from intents.models.delivery import Delivery
 from intents.models.intent import Intent
-from intents.operations import Hold, Release, Submission, Submitted, document
+from intents.operations import document
+from intents.records import Hold, Release, Submission, Submitted
 from intents.signals import Changes, announce
 
 

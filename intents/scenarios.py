@@ -20,7 +20,8 @@ from intents import bundle as bundles, ledger, workflow
 from intents.bundle import AgentPart, Bundle
 from intents.errors import IdempotencyConflict
 from intents.flow import Kind
-from intents.operations import Submission, Submitted, document
+from intents.operations import document
+from intents.records import Submission, Submitted
 
 #: Repetitions by the key in the body; those by the header are kept apart from them.
 PATH = "/v1/scenarios/apply#bundle"

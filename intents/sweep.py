@@ -16,7 +16,8 @@ from django.db.models.functions import Now
 from agents import presence
 from intents import ledger, timers
 from intents.models import SweepRun, Timer
-from intents.operations import Row, Steps
+from intents.operations import Steps
+from intents.records import Row
 from intents.signals import Changes
 
 logger = logging.getLogger(__name__)

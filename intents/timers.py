@@ -12,7 +12,8 @@ from intents import notes, operations, workflow
 from intents.lifecycle import OPEN, EventType
 from intents.models.timer import TimerKind
 from intents.notes import Alarm, Note
-from intents.operations import Ending, Hold, Row, Steps, Wake
+from intents.operations import Steps
+from intents.records import Ending, Hold, Row, Wake
 from intents.signals import Changes
 
 #: Reminders of an intent that sets no number.

@@ -9,7 +9,8 @@ from uuid import UUID
 
 from intents import ledger
 from intents.lifecycle import TERMINAL, TERMINAL_EVENTS, InvalidTransition, Status, replay
-from intents.operations import Row, Steps
+from intents.operations import Steps
+from intents.records import Row
 from intents.signals import Changes
 
 #: Intents read at a time; so many histories are in memory, and no more.

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from intents.lifecycle import LEGACY_STATUS, OPEN, TERMINAL_EVENTS, EventType, Status, WaitingReason
-from intents.operations import Row
+from intents.records import Row
 
 Body = dict[str, Any]
 

@@ -17,7 +17,8 @@ from intents import coalescer, notes, operations
 from intents.flow import Effects, Flow, Parent, Step
 from intents.lifecycle import EventType
 from intents.models.timer import TimerKind
-from intents.operations import Row, Steps, Submission, Submitted, document
+from intents.operations import Steps, document
+from intents.records import Row, Submission, Submitted
 from intents.signals import Changes
 
 

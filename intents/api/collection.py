@@ -28,7 +28,7 @@ from intents.api.schemas import BatchIn, BatchOut, IntentsOut, SubmittedOut
 from intents.intake import IntentIn
 from intents.lifecycle import OPEN, Status
 from intents.listing import Wanted
-from intents.operations import Submission
+from intents.records import Submission
 from intents.wire import intent_body
 
 router = Router(tags=["intents"])

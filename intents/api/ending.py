@@ -21,7 +21,7 @@ from intents.api.schemas import ControlResumeIn, EndedOut, ResolveIn, ResumedOut
 from intents.controls import check_generation
 from intents.errors import NotYours, Outcome
 from intents.lifecycle import EventType, Status, WaitingReason
-from intents.operations import Done, Ending, Row, Wake
+from intents.records import Done, Ending, Row, Wake
 from intents.wire import Body, ended_body, ending_event, intent_body, timestamp
 
 router = Router(tags=["intents"])

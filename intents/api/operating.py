@@ -26,7 +26,7 @@ from intents.api.schemas import (
 )
 from intents.lifecycle import OPEN, Status
 from intents.models import Intent
-from intents.operations import Submitted
+from intents.records import Submitted
 from intents.wire import timestamp
 
 router = Router(tags=["operating"])

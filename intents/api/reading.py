@@ -16,10 +16,10 @@ from intents.api.requests import AgentRequest, answer, hold_of
 from intents.api.schemas import EventsOut, IntentOut
 from intents.errors import Outcome
 from intents.lifecycle import TERMINAL, Status
-from intents.operations import Row
 from intents.realtime.agent_stream import agent_stream
 from intents.realtime.sessions import session_of
 from intents.realtime.timeline_stream import timeline_stream
+from intents.records import Row
 from intents.wire import event_body, intent_body, timestamp, with_mirror
 
 router = Router(tags=["intents"])

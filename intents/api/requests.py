@@ -15,8 +15,8 @@ from ninja.utils import contribute_operation_callback
 
 from agents.caller import Caller
 from agents.errors import BadRequest, Invalid
-from intents.operations import Hold
 from intents.realtime.sessions import lease_of, session_of
+from intents.records import Hold
 
 #: For OpenAPI; the views read the header themselves.
 IDEMPOTENCY_KEY = {

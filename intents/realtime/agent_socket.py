@@ -17,13 +17,13 @@ from agents.postgres import DatabaseUnavailable
 from intents import coalescer
 from intents.errors import Outcome
 from intents.lifecycle import EventType
-from intents.operations import Done, Ending, Hold, Lease, Release, Row
 from intents.realtime import frames, runtime
 from intents.realtime.frame_socket import described
 from intents.realtime.frames import BadFrame, CloseCode
 from intents.realtime.mailbox import Closing, Mailbox, Visitor
 from intents.realtime.reception import agent_for
 from intents.realtime.submitter_socket import SubmitterSocket, ending
+from intents.records import Done, Ending, Hold, Lease, Release, Row
 
 PING_SECONDS = 30.0
 

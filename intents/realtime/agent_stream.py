@@ -23,11 +23,11 @@ from agents.errors import Invalid, RateLimited
 from agents.models import Transport
 from intents import coalescer
 from intents.lifecycle import OPEN, TERMINAL, Status
-from intents.operations import Lease
 from intents.realtime import runtime, sse
 from intents.realtime.mailbox import Closing, Mailbox, Visitor
 from intents.realtime.reception import agent_for
 from intents.realtime.sessions import remember, session_of
+from intents.records import Lease
 
 #: How long a stream to a client that parses only at the end is held after it has sent something.
 LINGER_SECONDS = 0.7

@@ -18,10 +18,10 @@ from uuid import UUID
 from agents.postgres import DatabaseUnavailable
 from intents import coalescer
 from intents.errors import Outcome
-from intents.operations import Lease, Release, Row, Slot
 from intents.realtime.mailbox import Closing, Mailbox
 from intents.realtime.observer import Observer
 from intents.realtime.stopping import stop
+from intents.records import Lease, Release, Row, Slot
 from intents.telemetry import CLAIM_SECONDS, CLAIM_SIZE, CONNECTIONS, DELIVERIES
 
 logger = logging.getLogger(__name__)

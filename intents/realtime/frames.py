@@ -12,7 +12,7 @@ from uuid import UUID
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from intents.operations import Lease
+from intents.records import Lease
 
 #: The largest frame either side may send, in bytes.
 LARGEST_FRAME = 256 * 1024

@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 
 from agents.caller import Caller
 from agents.presence import OpenedConnection
-from intents.operations import Hold, Lease, Row
+from intents.records import Hold, Lease, Row
 
 
 class Closing(StrEnum):

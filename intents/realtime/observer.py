@@ -15,8 +15,8 @@ from uuid import UUID
 
 from agents.postgres import DatabaseUnavailable
 from intents import coalescer
-from intents.operations import Row
 from intents.realtime.stopping import stop
+from intents.records import Row
 
 logger = logging.getLogger(__name__)
 

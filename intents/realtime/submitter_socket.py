@@ -12,10 +12,10 @@ from agents.errors import ApiError
 from agents.models import Scope
 from agents.postgres import DatabaseUnavailable
 from intents import coalescer, intake, reading
-from intents.operations import Row
 from intents.realtime import frames
 from intents.realtime.frame_socket import FrameSocket, described
 from intents.realtime.frames import CloseCode
+from intents.records import Row
 
 #: A submitter with more untold outcomes than this does not read; it is closed.
 MOST_UNTOLD = 50_000

@@ -15,7 +15,7 @@ from agents.models import Agent
 from intents import ledger
 from intents.lifecycle import EventType, Status
 from intents.models import Delivery, Event, Intent
-from intents.operations import Hold, Slot, Submission
+from intents.records import Hold, Slot, Submission
 from tests.factories import make_agent
 
 

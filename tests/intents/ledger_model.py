@@ -12,7 +12,7 @@ from uuid import UUID
 
 from intents.errors import Outcome
 from intents.lifecycle import BEFORE_PROGRESS, TERMINAL, TERMINAL_EVENTS, EventType, Status
-from intents.operations import Ending, Hold, Lease, Release, Submission, Wait, Wake
+from intents.records import Ending, Hold, Lease, Release, Submission, Wait, Wake
 
 #: How often an attempt that had not started is given back.
 RETURNS = 3

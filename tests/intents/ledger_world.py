@@ -15,7 +15,7 @@ from agents.models import Agent
 from intents import coalescer, ledger
 from intents.errors import Outcome
 from intents.lifecycle import EventType, WaitingReason, replay
-from intents.operations import Ending, Hold, Lease, Release, Slot, Submission, Wait, Wake
+from intents.records import Ending, Hold, Lease, Release, Slot, Submission, Wait, Wake
 from tests.intents.factories import make_recipient, submission
 from tests.intents.ledger_model import Model
 

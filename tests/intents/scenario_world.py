@@ -15,7 +15,7 @@ from agents.models import ALL_SCOPES, Agent
 from intents import bundle as bundles, ledger, scenarios
 from intents.lifecycle import EventType
 from intents.models import Event, Intent, Timer, Workflow
-from intents.operations import Ending, Lease
+from intents.records import Ending, Lease
 from tests.factories import make_agent, make_caller, make_workspace
 from tests.intents.factories import hold, slot
 

@@ -15,7 +15,7 @@ from agents.models import Agent, AgentStatus, Connection, WebProcess
 from intents import blocking, ledger
 from intents.blocking import Obstacle
 from intents.models import Delivery, Intent
-from intents.operations import Slot, Wait
+from intents.records import Slot, Wait
 from tests.intents.factories import make_delivery, make_intent, make_recipient, slot
 
 pytestmark = pytest.mark.django_db

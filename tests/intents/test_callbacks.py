@@ -21,7 +21,7 @@ from agents.models import Agent, AgentStatus
 from intents import callbacks, ledger, sweep, tasks
 from intents.lifecycle import EventType, Status
 from intents.models import Delivery, Event, Intent
-from intents.operations import Ending
+from intents.records import Ending
 from tests.intents.callback_server import CallbackServer
 from tests.intents.factories import history, hold, make_intent, make_intents, make_recipient, slot
 

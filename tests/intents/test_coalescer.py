@@ -18,7 +18,7 @@ from intents.coalescer import MAX_ROWS, Coalescer
 from intents.errors import Outcome
 from intents.lifecycle import EventType, Status, WaitingReason
 from intents.models import Delivery, Intent
-from intents.operations import Ending, Submission, Submitted, Wait
+from intents.records import Ending, Submission, Submitted, Wait
 from intents.signals import Changes, changed
 from tests.intents.factories import hold, make_delivery, make_recipient, slot, submission
 

@@ -12,7 +12,7 @@ from intents import ledger
 from intents.errors import IntentNotFound, IntentTerminal, LeaseLost, NotYours, Outcome
 from intents.lifecycle import EventType, Status, WaitingReason
 from intents.models import Delivery, Event, Intent
-from intents.operations import Ending, Release, Wait, Wake
+from intents.records import Ending, Release, Wait, Wake
 from tests.intents.factories import (
     history,
     hold,

@@ -16,7 +16,7 @@ from intents import ledger
 from intents.errors import Outcome
 from intents.lifecycle import EventType, Status, WaitingReason
 from intents.models import Delivery, Event, Intent
-from intents.operations import Ending, Release, Wait, Wake
+from intents.records import Ending, Release, Wait, Wake
 from intents.signals import Changes, changed
 from tests.intents.factories import (
     history,

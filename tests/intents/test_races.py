@@ -18,7 +18,7 @@ from intents import coalescer, ledger
 from intents.errors import Outcome
 from intents.lifecycle import TERMINAL_EVENTS, EventType, WaitingReason
 from intents.models import Delivery, Event, Intent
-from intents.operations import Ending, Lease, Release, Submission, Wait, Wake
+from intents.records import Ending, Lease, Release, Submission, Wait, Wake
 from tests.intents.factories import (
     hold,
     make_delivery,

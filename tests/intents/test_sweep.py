@@ -18,7 +18,8 @@ from intents import ledger, sweep, timers
 from intents.lifecycle import EventType, Status
 from intents.models import Delivery, Event, IdempotencyRecord, Intent, SweepRun, Timer
 from intents.models.timer import TimerKind
-from intents.operations import Ending, Row, Statement, Wait
+from intents.operations import Statement
+from intents.records import Ending, Row, Wait
 from intents.signals import Changes, changed
 from tests.intents.factories import (
     history,

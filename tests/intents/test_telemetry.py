@@ -9,7 +9,7 @@ from prometheus_client import REGISTRY
 from agents.models import Agent
 from intents import ledger
 from intents.lifecycle import EventType
-from intents.operations import Ending, Hold
+from intents.records import Ending, Hold
 from tests.intents.factories import make_delivery, make_recipient, slot, submission
 
 pytestmark = pytest.mark.django_db(transaction=True)

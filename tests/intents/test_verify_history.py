@@ -14,7 +14,7 @@ from django.db.models import F
 from intents import ledger, verification
 from intents.lifecycle import EventType, Status, WaitingReason
 from intents.models import Delivery, Event, Intent
-from intents.operations import Ending, Wait
+from intents.records import Ending, Wait
 from tests.intents.factories import hold, make_delivery, make_intent, make_intents, make_recipient, slot
 
 pytestmark = pytest.mark.django_db

@@ -13,7 +13,7 @@ from intents import ledger, sweep
 from intents.errors import Outcome
 from intents.lifecycle import EventType, Status
 from intents.models import Delivery, Event, Intent, Timer
-from intents.operations import Ending, Slot
+from intents.records import Ending, Slot
 from tests.intents.factories import history, hold, slot
 from tests.intents.scenario_world import Play, check_histories
 

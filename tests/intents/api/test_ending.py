@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from intents import coalescer
-from intents.operations import Slot
+from intents.records import Slot
 from tests.intents.api.conftest import Client, Someone, refusal
 
 PROGRESSED = ["intent.created", "intent.submitted", "intent.in_progress"]

@@ -13,7 +13,7 @@ from django.db.models.functions import Now
 from agents.postgres import in_thread
 from intents import coalescer
 from intents.models import Delivery, Intent, Timer
-from intents.operations import Lease, Slot
+from intents.records import Lease, Slot
 from tests.intents.api.conftest import Client, Someone, refusal
 
 

@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from intents import coalescer
-from intents.operations import Lease, Slot
+from intents.records import Lease, Slot
 from tests.intents.api.conftest import Client, Someone, refusal
 
 

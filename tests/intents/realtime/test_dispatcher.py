@@ -14,11 +14,11 @@ from agents.postgres import DatabaseUnavailable
 from intents import coalescer
 from intents.lifecycle import EventType
 from intents.models import Delivery
-from intents.operations import Done, Ending, Hold, Lease, Release, Slot
 from intents.realtime import runtime
 from intents.realtime.dispatcher import Dispatcher
 from intents.realtime.mailbox import Closing, Mailbox
 from intents.realtime.observer import Observer
+from intents.records import Done, Ending, Hold, Lease, Release, Slot
 from tests.intents.factories import make_delivery, make_intents, make_recipient
 from tests.intents.realtime.loops import close_everything, make_mailbox, until
 

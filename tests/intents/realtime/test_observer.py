@@ -15,9 +15,9 @@ from agents.postgres import DatabaseUnavailable
 from intents import coalescer
 from intents.lifecycle import EventType
 from intents.models import Intent
-from intents.operations import Ending, Row
 from intents.realtime import observer as observing
 from intents.realtime.observer import Observer, TooSlow, Watch
+from intents.records import Ending, Row
 from tests.intents.factories import hold, make_intent, make_recipient
 from tests.intents.realtime.loops import close_everything, until
 
