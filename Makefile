@@ -9,7 +9,7 @@ PRODUCTION_CHECK := DJANGO_SETTINGS_MODULE=controlplane.settings.production PERD
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	--no-emit-index-url $(LOCK_OPTIONS)
 
-.PHONY: demo up test check bench lock format
+.PHONY: demo up test deep check bench lock format
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/installed ## Play the story of an agent that is killed in the middle of its work
@@ -20,6 +20,9 @@ up: $(VENV)/installed ## Run all of Perdure until Ctrl-C
 
 test: $(VENV)/installed ## Run all tests against real PostgreSQL and Valkey
 	$(BIN)/python -m pytest $(TESTS)
+
+deep: $(VENV)/installed ## Hold 600 fresh random histories against the ledger; takes some minutes
+	PERDURE_HISTORIES=600 $(BIN)/python -m pytest tests/intents/test_ledger_properties.py
 
 check: $(VENV)/installed ## Everything that can be told without running it
 	$(BIN)/ruff check .
