@@ -38,7 +38,7 @@ class Crowd:
             reading = asyncio.create_task(connection.get(path, lambda _: None))
 
     async def socket(self, number: int) -> None:
-        """One agent on a websocket, with the heartbeats that a client sends."""
+        """One agent on a websocket. It holds nothing, so it sends no heartbeats, as the frames' documentation has it."""
         is_welcome = asyncio.Event()
 
         def heard(frame: dict[str, Any]) -> None:
@@ -53,8 +53,6 @@ class Crowd:
             socket.send(orjson.dumps(hello))
             await is_welcome.wait()
         self.open += 1
-        await asyncio.sleep(websocket.HEARTBEAT_SECONDS * number / self.of["count"])  # not all at once
-        await socket.beat()
         raise RuntimeError(await socket.closed)
 
     async def gather(self) -> None:
