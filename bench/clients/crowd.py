@@ -38,7 +38,7 @@ class Crowd:
             reading = asyncio.create_task(connection.get(path, lambda _: None))
 
     async def socket(self, number: int) -> None:
-        """One agent on a websocket. It holds nothing, so it sends no heartbeats, as the frames' documentation has it."""
+        """One agent on a websocket. It holds nothing, so it need not send heartbeats."""
         is_welcome = asyncio.Event()
 
         def heard(frame: dict[str, Any]) -> None:
