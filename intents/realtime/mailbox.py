@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from time import monotonic
 from uuid import UUID, uuid4
 
 from agents.caller import Caller
@@ -131,8 +130,3 @@ class Mailbox:
         except TimeoutError:
             return False
         return True
-
-
-def deadline_in(seconds: float) -> float:
-    """The time of this process's clock in so many seconds. Only for waiting: what is stored has the database's."""
-    return monotonic() + seconds
