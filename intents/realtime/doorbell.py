@@ -28,6 +28,8 @@ GROUP = "perdure.doorbell"
 PACE_SECONDS = 0.02
 #: A doorbell that does not answer by then is taken for broken.
 PATIENCE_SECONDS = 1.0
+#: Who has found it broken listens again after so long.
+DEAF_SECONDS = 1.0
 #: A message that would name more says "look at everything".
 MOST_NAMED = 5_000
 
@@ -79,7 +81,7 @@ class Doorbell:
                 await self._listen()
             except Exception as error:  # noqa: BLE001
                 logger.debug("the doorbell is deaf: %r", error)
-                await asyncio.sleep(PATIENCE_SECONDS)
+                await asyncio.sleep(DEAF_SECONDS)
 
     async def _listen(self) -> None:
         layer = get_channel_layer()

@@ -130,7 +130,7 @@ async def test_a_broken_layer_loses_rings_and_nothing_else(
 async def test_whoever_was_deaf_looks_at_everything_when_it_hears_again(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(doorbell, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(doorbell, "DEAF_SECONDS", 0.05)
     heard: Heard = []
 
     def hear(changes: Changes | None) -> None:
