@@ -48,6 +48,7 @@ class Dispatcher:
         #: mailboxes opened and closed since the presence was last told
         self.opened: list[Mailbox] = []
         self.closed: list[UUID] = []
+        self.has_opened = asyncio.Event()
 
     def start(self) -> None:
         self._spawn(self._run())
@@ -65,6 +66,7 @@ class Dispatcher:
         """Begin to deliver to this connection."""
         self._mailboxes[mailbox.agent_id].append(mailbox)
         self.opened.append(mailbox)
+        self.has_opened.set()
         CONNECTIONS.labels(mailbox.visitor.transport).inc()
         self.ring([mailbox.agent_id])
 

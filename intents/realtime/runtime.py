@@ -33,6 +33,10 @@ logger = logging.getLogger(__name__)
 PULSE_SECONDS = 1.0
 #: A lease lasts this many times as long as passes between two renewals.
 RENEWALS_IN_A_LEASE = 3
+#: The least time between two tellings of who has come.
+INTRODUCTION_SECONDS = 0.1
+#: A look that is older says nothing about who else is there.
+FRESH_SECONDS = 3 * PULSE_SECONDS
 
 
 class Guest(Protocol):
@@ -54,19 +58,24 @@ class Runtime:
         self.is_draining = False
         self._guests: defaultdict[str, set[Guest]] = defaultdict(set)
         self._renewed_at = 0.0
-        self._pulse: asyncio.Task[None] | None = None
+        #: when this process last saw that no other serves connections
+        self._alone_at = float("-inf")
+        self._telling = asyncio.Lock()
+        self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         self.doorbell.start()
         self.observer.start()
         self.dispatcher.start()
-        self._pulse = asyncio.create_task(self._beat(), name="pulse")
+        self._tasks = [
+            asyncio.create_task(self._beat(), name="pulse"),
+            asyncio.create_task(self._introduce_newcomers(), name="introductions"),
+        ]
 
     async def stop(self) -> None:
         """End all loops, and say that this process is gone."""
         self.drain()
-        if self._pulse:
-            await stop([self._pulse])
+        await stop(self._tasks)
         await self.dispatcher.stop()
         await self.observer.stop()
         await self.doorbell.stop()
@@ -109,9 +118,13 @@ class Runtime:
     # -- rings ------------------------------------------------------------------------------------------------
 
     def heard_here(self, changes: Changes) -> None:
-        """Something was committed by this process: look here at once, and tell the others."""
+        """Something was committed by this process: look here at once, and tell the others, if there are any.
+
+        Who has just come and is not known yet looks by itself once a second; so do all who wait.
+        """
         self._look_at(changes)
-        self.doorbell.ring(changes)
+        if changes.keys or self.loop.time() - self._alone_at > FRESH_SECONDS:
+            self.doorbell.ring(changes)
 
     def _heard_from_others(self, changes: Changes | None) -> None:
         if changes is None:
@@ -149,6 +162,19 @@ class Runtime:
                 logger.exception("the leases could not be renewed")
             await self._look_once()
 
+    async def _introduce_newcomers(self) -> None:
+        """Tell of new connections at once: a process that dies unknown leaves them their leases to the full end."""
+        while True:
+            await self.dispatcher.has_opened.wait()
+            self.dispatcher.has_opened.clear()
+            try:
+                await self._tell_presence()
+            except DatabaseUnavailable:
+                pass  # the pulse tells it
+            except Exception:
+                logger.exception("new connections could not be told of")
+            await asyncio.sleep(INTRODUCTION_SECONDS)
+
     async def _look_once(self) -> None:
         try:
             await self._tell_presence()
@@ -158,10 +184,14 @@ class Runtime:
         except Exception:
             logger.exception("the pulse missed a beat")
 
-    async def _tell_presence(self) -> None:
+    async def _tell_presence(self, *, is_new: bool = False) -> None:
+        async with self._telling:  # one after the other, or a connection might come after it has gone
+            await self._tell_changes(is_new=is_new)
+
+    async def _tell_changes(self, *, is_new: bool) -> None:
         opened, self.dispatcher.opened = self.dispatcher.opened, []
         closed, self.dispatcher.closed = self.dispatcher.closed, []
-        if not opened and not closed:
+        if not opened and not closed and not is_new:
             return
         try:
             is_new = await presence.sync(self.process, [box.presence for box in opened], closed)
@@ -187,8 +217,10 @@ class Runtime:
         self.dispatcher.ring(seen["due"])
         if seen["revoked"]:
             self._revoke(seen["revoked"])
-        if not seen["is_known"] and self.dispatcher.mailboxes():
+        self._alone_at = float("-inf") if seen["has_company"] else self.loop.time()
+        if not seen["is_known"]:
             self._introduce()
+            await self._tell_presence(is_new=True)
         if seen["is_spent"]:
             await coalescer.exhaust()
 

@@ -1,5 +1,5 @@
 -- The once-a-second look of a web process, and its sign of life: for which of its waiting agents is something due or
--- spent, and which of the keys in use are good no longer?
+-- spent, which of the keys in use are good no longer, and does any other process serve connections?
 WITH alive AS (
     UPDATE agents_webprocess SET seen_at = statement_timestamp() WHERE id = %(process)s RETURNING id
 )
@@ -23,4 +23,8 @@ SELECT
         WHERE key.id IS NULL OR key.revoked_at IS NOT NULL OR key.expires_at <= statement_timestamp()
             OR agent.status <> 'active'
     ) AS revoked,
-    EXISTS (SELECT FROM alive) AS is_known
+    EXISTS (SELECT FROM alive) AS is_known,
+    EXISTS (
+        SELECT FROM agents_webprocess
+        WHERE id <> %(process)s AND seen_at > statement_timestamp() - interval '5 seconds'
+    ) AS has_company
