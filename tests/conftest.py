@@ -3,9 +3,18 @@
 from collections.abc import Iterator
 
 import pytest
+from django.db import connection
+from pytest_django.plugin import DjangoDbBlocker
 
 from tests.live import complaints
 from tests.servers import Perdure
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
+    """Tests that commit empty every table afterwards, so the audit log lets them; one test sees that it else does not."""
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE agents_auditentry DISABLE TRIGGER audit_entries_are_never_emptied")
 
 
 @pytest.fixture(scope="module")

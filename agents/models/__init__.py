@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from agents.models.agent import Agent, AgentStatus, DeliveryMode
 from agents.models.api_key import AGENT_SCOPES, ALL_SCOPES, ApiKey, Scope
+from agents.models.audit import AuditEntry
 from agents.models.connection import Connection, Transport, WebProcess
 from agents.models.membership import Membership, Role
 from agents.models.organization import SLUG_PATTERN, Organization
+from agents.models.sign_in import FailedSignIn, SignIn
 from agents.models.workspace import Workspace
 
 __all__ = [
@@ -16,12 +18,15 @@ __all__ = [
     "Agent",
     "AgentStatus",
     "ApiKey",
+    "AuditEntry",
     "Connection",
     "DeliveryMode",
+    "FailedSignIn",
     "Membership",
     "Organization",
     "Role",
     "Scope",
+    "SignIn",
     "Transport",
     "WebProcess",
     "Workspace",

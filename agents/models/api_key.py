@@ -36,8 +36,14 @@ class ApiKey(models.Model):
     secret_hash = models.BinaryField(unique=True, editable=False)
     #: the beginning of the token: enough to recognise a key, useless for guessing one
     hint = models.CharField(max_length=64, editable=False)
+    #: what its owner calls it
+    label = models.CharField(max_length=100, default="", db_default="", blank=True)
     scopes = ArrayField(models.CharField(max_length=32, choices=Scope))
     expires_at = models.DateTimeField(null=True, blank=True)
+    #: the key that takes over from this one, which expires when all have changed
+    replaced_by = models.ForeignKey(
+        "self", models.SET_NULL, null=True, blank=True, editable=False, related_name="replaces"
+    )
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
     last_used_ip = models.CharField(max_length=64, default="", db_default="", blank=True, editable=False)

@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models.functions import Now
 
 from agents.models.organization import Organization
+from agents.models.workspace import Workspace
 
 
 class Role(models.TextChoices):
@@ -29,6 +30,11 @@ class Membership(models.Model):
     organization = models.ForeignKey(Organization, models.CASCADE, related_name="memberships")
     role = models.CharField(max_length=16, choices=Role, default=Role.VIEWER)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
+    #: where the member was last, and when: where the dashboard begins
+    last_workspace = models.ForeignKey(
+        Workspace, models.SET_NULL, null=True, blank=True, editable=False, related_name="+"
+    )
+    last_visited_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     class Meta:
         ordering = ("organization", "user")
