@@ -1,5 +1,6 @@
 """What is kept: intents with their history, what is still owed, and the timers and records around them."""
 
+from intents.models.bulk_action import BulkAction, BulkFailure, BulkKind, BulkState
 from intents.models.delivery import Delivery
 from intents.models.event import Event
 from intents.models.idempotency import IdempotencyRecord
@@ -8,4 +9,16 @@ from intents.models.sweep_run import SweepRun
 from intents.models.timer import Timer
 from intents.models.workflow import Workflow
 
-__all__ = ["Delivery", "Event", "IdempotencyRecord", "Intent", "SweepRun", "Timer", "Workflow"]
+__all__ = [
+    "BulkAction",
+    "BulkFailure",
+    "BulkKind",
+    "BulkState",
+    "Delivery",
+    "Event",
+    "IdempotencyRecord",
+    "Intent",
+    "SweepRun",
+    "Timer",
+    "Workflow",
+]
