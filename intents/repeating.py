@@ -1,18 +1,20 @@
-"""Second chances: redelivering an open intent now, and retrying an ended one as a new intent."""
+"""Second chances: redelivering open intents now, and retrying ended ones as new intents; one, or many at once."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from math import ceil
+from typing import Any
+from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Q
 from django.db.models.functions import Now
 
-from agents.errors import Conflict
+from agents.errors import ApiError, Conflict, Invalid
 from agents.ids import uuid7
 from intents import ledger
-from intents.errors import IntentTerminal
+from intents.errors import IntentTerminal, LeaseLost
 from intents.models.delivery import Delivery
 from intents.models.intent import Intent
 from intents.operations import document
@@ -54,42 +56,89 @@ def redeliver(intent: Intent, *, actor: str) -> None:
     Raises:
         IntentTerminal, NothingOwed, AttemptsExhausted: there is nothing to be delivered (any more).
     """
+    if (refusal := redeliver_many([intent], actor=actor)[intent.pk]) is not None:
+        raise refusal
+
+
+def redeliver_many(intents: Sequence[Intent], *, actor: str) -> dict[UUID, ApiError | None]:
+    """Make open intents due at once, and say of each why it could not be, if it could not."""
+    ids = [intent.pk for intent in intents]
     with transaction.atomic():
-        # Deliveries before intents: the order of all locks.
-        delivery = Delivery.objects.select_for_update().filter(intent=intent).first()
-        intent.refresh_from_db(fields=["status"])
-        if not intent.is_open:
-            raise IntentTerminal
-        if delivery is None:
-            raise NothingOwed
-        if delivery.attempt >= delivery.max_attempts:
-            raise AttemptsExhausted
-        is_held = Q(pk=delivery.pk, lease_expires_at__gt=Now())
-        if Delivery.objects.filter(is_held).exists():
-            hold = Hold(intent.pk, intent.organization_id, agent_id=delivery.agent_id, actor=actor)
-            [done] = ledger.release([Release(hold, reason="released", details={"redelivered_by": actor})])
-            done.outcome.check()
-            return
-        Delivery.objects.filter(pk=delivery.pk, due_at__gt=Now()).update(due_at=Now())
-        transaction.on_commit(partial(announce, Changes(agents={delivery.agent_id}, intents={intent.pk})))
+        # Deliveries before intents, each in the order of their ids: the order of all locks.
+        owed = Delivery.objects.select_for_update().filter(intent__in=ids).order_by("pk")
+        deliveries = {delivery.intent_id: delivery for delivery in owed}
+        statuses = Intent.objects.filter(pk__in=ids).only("pk", "status").in_bulk()
+        answers = {each: _refusal(statuses[each], deliveries.get(each)) for each in ids}
+        due = [each for each, refusal in answers.items() if refusal is None]
+        held = Delivery.objects.filter(intent__in=due, lease_expires_at__gt=Now())
+        held_ids = set(held.values_list("intent_id", flat=True))
+        releases = [
+            Release(
+                Hold(intent.pk, intent.organization_id, agent_id=intent.recipient_id, actor=actor),
+                reason="released",
+                details={"redelivered_by": actor},
+            )
+            for intent in intents
+            if intent.pk in held_ids
+        ]
+        if releases:
+            for asked, done in zip(releases, ledger.release(releases), strict=True):
+                if done.outcome != "done":
+                    answers[asked.hold.intent_id] = LeaseLost()
+        free = set(due) - held_ids
+        Delivery.objects.filter(intent__in=free, due_at__gt=Now()).update(due_at=Now())
+        changes = Changes(agents={deliveries[each].agent_id for each in free}, intents=free)
+        transaction.on_commit(partial(announce, changes))
+    return answers
 
 
-def retry(intent: Intent, *, actor: str) -> Submitted:
+def _refusal(intent: Intent, delivery: Delivery | None) -> ApiError | None:
+    if not intent.is_open:
+        return IntentTerminal()
+    if delivery is None:
+        return NothingOwed()
+    if delivery.attempt >= delivery.max_attempts:
+        return AttemptsExhausted()
+    return None
+
+
+def retry(intent: Intent, *, actor: str, payload: dict[str, Any] | None = None) -> Submitted:
     """Submit an ended intent once more: a new one with the same content and correlation id, which names the old one.
+
+    `payload`, if given, takes the place of the old one's.
 
     Raises:
         IntentOpen: it has not ended.
         NotRetryable: it is a scenario's own.
     """
-    if intent.is_open:
-        raise IntentOpen
-    if intent.scenario_id is not None and intent.parent_id is None:
-        raise NotRetryable
-    [submitted] = ledger.submit([_again(intent, actor)])
-    return submitted
+    answer = retry_many([intent], actor=actor, payload=payload)[intent.pk]
+    if isinstance(answer, ApiError):
+        raise answer
+    return answer
 
 
-def _again(intent: Intent, actor: str) -> Submission:
+def retry_many(
+    intents: Sequence[Intent], *, actor: str, payload: dict[str, Any] | None = None
+) -> dict[UUID, Submitted | ApiError]:
+    """Submit ended intents once more, in one go, and say of each what became of it."""
+    answers: dict[UUID, Submitted | ApiError] = {}
+    again = []
+    for intent in intents:
+        if intent.is_open:
+            answers[intent.pk] = IntentOpen()
+        elif intent.scenario_id is not None and intent.parent_id is None:
+            answers[intent.pk] = NotRetryable()
+        else:
+            again.append(_again(intent, actor, intent.payload if payload is None else payload))
+    for asked, submitted in zip(again, ledger.submit(again) if again else [], strict=True):
+        assert asked.retry_of_id is not None
+        answers[asked.retry_of_id] = (
+            submitted if submitted.outcome == "done" else Invalid("the deadline has passed")
+        )
+    return answers
+
+
+def _again(intent: Intent, actor: str, payload: Any) -> Submission:
     ttl = None
     if intent.deadline_at is not None:
         # As long as it had the first time.
@@ -106,7 +155,7 @@ def _again(intent: Intent, actor: str) -> Submission:
         to_agent=intent.to_agent,
         from_agent=intent.from_agent,
         actor=actor,
-        payload=document(intent.payload),
+        payload=document(payload),
         attributes=document(intent.attributes),
         reply_to=intent.reply_to,
         retry_of_id=intent.pk,
