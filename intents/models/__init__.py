@@ -1,11 +1,13 @@
 """What is kept: intents with their history, what is still owed, and the timers and records around them."""
 
 from intents.models.bulk_action import BulkAction, BulkFailure, BulkKind, BulkState
+from intents.models.checkpoint import Checkpoint
 from intents.models.delivery import Delivery
 from intents.models.event import Event
 from intents.models.idempotency import IdempotencyRecord
 from intents.models.intent import Intent
 from intents.models.sweep_run import SweepRun
+from intents.models.thread import Thread, ThreadEntry, ThreadItem
 from intents.models.timer import Timer
 from intents.models.workflow import Workflow
 
@@ -14,11 +16,15 @@ __all__ = [
     "BulkFailure",
     "BulkKind",
     "BulkState",
+    "Checkpoint",
     "Delivery",
     "Event",
     "IdempotencyRecord",
     "Intent",
     "SweepRun",
+    "Thread",
+    "ThreadEntry",
+    "ThreadItem",
     "Timer",
     "Workflow",
 ]

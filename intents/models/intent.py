@@ -72,6 +72,9 @@ class Intent(models.Model):
     updated_at = models.DateTimeField(db_default=Now())
     policy_generation = models.PositiveIntegerField(default=0)
     controls = models.JSONField(null=True)
+    #: How many checkpoints it has, and of how many bytes together: what its limits are held against.
+    checkpoint_count = models.PositiveIntegerField(default=0, db_default=0)
+    checkpoint_bytes = models.PositiveIntegerField(default=0, db_default=0)
     #: Whether a timer may be set for it, so that most endings need not look for one.
     has_timers = models.BooleanField(default=False)
 
