@@ -6,7 +6,10 @@ from intents.models.delivery import Delivery
 from intents.models.event import Event
 from intents.models.idempotency import IdempotencyRecord
 from intents.models.intent import Intent
+from intents.models.saved_view import SavedView
+from intents.models.standing import Standing
 from intents.models.sweep_run import SweepRun
+from intents.models.tally import Tally, TallyMark
 from intents.models.thread import Thread, ThreadEntry, ThreadItem
 from intents.models.timer import Timer
 from intents.models.workflow import Workflow
@@ -21,7 +24,11 @@ __all__ = [
     "Event",
     "IdempotencyRecord",
     "Intent",
+    "SavedView",
+    "Standing",
     "SweepRun",
+    "Tally",
+    "TallyMark",
     "Thread",
     "ThreadEntry",
     "ThreadItem",

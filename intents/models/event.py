@@ -33,6 +33,10 @@ class Event(models.Model):
             ),
             models.CheckConstraint(condition=Q(seq__gte=1), name="event_seq_from_one"),
         ]
+        indexes = [
+            # What ended when, for the tally. Always written at its end.
+            models.Index(fields=["at"], name="event_endings", condition=Q(type__in=list(TERMINAL_EVENTS))),
+        ]
 
     def __str__(self) -> str:
         return f"{self.intent_id} {self.seq} {self.type}"

@@ -95,6 +95,8 @@ class Intent(models.Model):
         indexes = [
             models.Index(fields=["workspace", "id"], name="intent_newest_of_workspace"),
             models.Index(fields=["recipient", "id"], name="intent_newest_of_agent"),
+            models.Index(fields=["workspace", "intent_type", "id"], name="intent_newest_of_type"),
+            models.Index(fields=["workspace", "correlation_id", "id"], name="intent_newest_of_correlation"),
             models.Index(fields=["parent", "id"], name="intent_children", condition=Q(parent__isnull=False)),
             models.Index(
                 fields=["retry_of", "id"], name="intent_retries", condition=Q(retry_of__isnull=False)
