@@ -23,7 +23,11 @@ class Outcome(StrEnum):
             NotFound, Forbidden, IntentTerminal, LeaseLost.
         """
         if self is not Outcome.DONE:
-            raise _MEANING[self]
+            raise self.error()
+
+    def error(self) -> NotFound | Conflict | Forbidden:
+        """What this outcome, which is not `done`, means to whoever asked."""
+        return _MEANING[self]()
 
 
 class IntentNotFound(NotFound):
