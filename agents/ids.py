@@ -21,3 +21,13 @@ def service_account_id() -> str:
 def api_key_id() -> str:
     """Return a fresh id of an API key. It is public; the token is the secret."""
     return f"sak_{secrets.token_hex(8)}"
+
+
+def address_id(service_account: str) -> str:
+    """Return what the mesh calls an agent by, from the id of its service account."""
+    return f"addr_{service_account.removeprefix('sa_')}"
+
+
+def of_address_id(address: str) -> str:
+    """Return the id of the service account that the mesh calls by this; no other has it."""
+    return f"sa_{address.removeprefix('addr_')}"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from agents.models.agent import Agent, AgentStatus, DeliveryMode
+from agents.models.agent import Agent, AgentStatus, DeliveryMode, Health
 from agents.models.api_key import AGENT_SCOPES, ALL_SCOPES, ApiKey, Scope
 from agents.models.audit import AuditEntry
 from agents.models.connection import Connection, Transport, WebProcess
 from agents.models.membership import Membership, Role
+from agents.models.mesh import SWITCHES, Confirmation, MeshEvent, MeshEventType, MetricsBucket
 from agents.models.organization import SLUG_PATTERN, Organization
 from agents.models.sign_in import FailedSignIn, SignIn
 from agents.models.workspace import Workspace
@@ -15,14 +16,20 @@ __all__ = [
     "AGENT_SCOPES",
     "ALL_SCOPES",
     "SLUG_PATTERN",
+    "SWITCHES",
     "Agent",
     "AgentStatus",
     "ApiKey",
     "AuditEntry",
+    "Confirmation",
     "Connection",
     "DeliveryMode",
     "FailedSignIn",
+    "Health",
     "Membership",
+    "MeshEvent",
+    "MeshEventType",
+    "MetricsBucket",
     "Organization",
     "Role",
     "Scope",

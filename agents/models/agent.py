@@ -28,6 +28,16 @@ class DeliveryMode(models.TextChoices):
     INTERNAL = "internal"
 
 
+class Health(models.TextChoices):
+    """How an agent is, from when it was heard of last; the kill switch goes before that."""
+
+    UNKNOWN = "unknown"
+    HEALTHY = "healthy"
+    DEGRADED = "degraded"
+    UNREACHABLE = "unreachable"
+    KILLED = "killed"
+
+
 class Agent(models.Model):
     """Somebody whom intents are addressed to, and who may hold API keys."""
 
@@ -58,6 +68,16 @@ class Agent(models.Model):
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     updated_at = models.DateTimeField(db_default=Now(), editable=False)
     last_seen_at = models.DateTimeField(null=True, blank=True, editable=False)
+    #: when it last said by itself that it lives; an open connection says so too
+    last_heartbeat_at = models.DateTimeField(null=True, blank=True, editable=False)
+    #: the health that the mesh's events have told of last
+    told_health = models.CharField(
+        max_length=16, choices=Health, default=Health.UNKNOWN, db_default=Health.UNKNOWN, editable=False
+    )
+    #: the kill switch: since when, by whom and why nothing goes to this agent or comes from it
+    killed_at = models.DateTimeField(null=True, blank=True, editable=False)
+    killed_by = models.CharField(max_length=255, default="", db_default="", blank=True, editable=False)
+    kill_reason = models.CharField(max_length=1024, default="", db_default="", blank=True, editable=False)
 
     class Meta:
         ordering = ("address",)
@@ -85,8 +105,25 @@ class Agent(models.Model):
                 name="agent_service_account_id_has_its_form",
             ),
             models.CheckConstraint(condition=~models.Q(address=""), name="agent_has_an_address"),
+            models.CheckConstraint(
+                condition=models.Q(told_health__in=list(Health)), name="agent_told_health_is_known"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(killed_at__isnull=True, killed_by="", kill_reason="")
+                | models.Q(killed_at__isnull=False) & ~models.Q(killed_by=""),
+                name="agent_that_is_killed_was_killed_by_somebody",
+            ),
         ]
         indexes = [models.Index(fields=["workspace", "address"], name="agent_by_workspace")]
+
+    @property
+    def is_killed(self) -> bool:
+        return self.killed_at is not None
+
+    @property
+    def address_id(self) -> str:
+        """What the mesh calls the agent by: the same number as that of its service account."""
+        return ids.address_id(self.service_account_id)
 
     def __str__(self) -> str:
         return self.address
