@@ -17,12 +17,27 @@ from django.db import OperationalError, connection, transaction
 from psycopg.errors import DeadlockDetected, SerializationFailure
 from psycopg.rows import dict_row
 
-from intents import arrays, operations
+from intents import arrays, operations, progress
 from intents.errors import Outcome
 from intents.lifecycle import EventType
 from intents.models.intent import Intent
 from intents.operations import Statement, Steps
-from intents.records import Done, Ending, Hold, Lease, Release, Row, Slot, Submission, Submitted, Wait, Wake
+from intents.records import (
+    Done,
+    Ending,
+    Hold,
+    Lease,
+    Release,
+    Report,
+    Row,
+    Save,
+    Saved,
+    Slot,
+    Submission,
+    Submitted,
+    Wait,
+    Wake,
+)
 from intents.signals import Changes, announce
 
 P = ParamSpec("P")
@@ -70,6 +85,11 @@ def _execute(statement: Statement) -> list[Row]:
         return cursor.fetchall() if cursor.description else []
 
 
+def read(name: str, **parameters: Any) -> list[Row]:
+    """What a statement that changes nothing finds, a dict a row; `coalescer.read` for synchronous code."""
+    return _execute((name, parameters))
+
+
 def _now(operation: Callable[Concatenate[Any, Changes, P], Steps[T]]) -> Callable[Concatenate[Any, P], T]:
     """The operation, run at once."""
 
@@ -88,6 +108,8 @@ release: Callable[[Sequence[Release]], list[Done]] = _now(operations.release)
 extend: Callable[[Sequence[Hold]], list[Done]] = _now(operations.extend)
 wait: Callable[[Sequence[Wait]], list[Done]] = _now(operations.wait)
 wake: Callable[[Sequence[Wake]], list[Done]] = _now(operations.wake)
+checkpoint: Callable[[Sequence[Save]], list[Saved]] = _now(progress.checkpoint)
+report: Callable[[Sequence[Report]], list[Done]] = _now(progress.report)
 expire_sessions: Callable[[Sequence[UUID]], None] = _now(operations.expire_sessions)
 
 

@@ -1,0 +1,9 @@
+-- An intent's checkpoints in the order in which they were saved; their values where they are short.
+SELECT
+    checkpoint.step, checkpoint.position, checkpoint.attempt, checkpoint.at, checkpoint.size,
+    checkpoint.content_type,
+    CASE WHEN checkpoint.size <= %(largest)s THEN checkpoint.value END AS value
+FROM intents_checkpoint AS checkpoint
+WHERE checkpoint.intent_id = %(intent_id)s
+ORDER BY checkpoint.position
+LIMIT %(limit)s
