@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from agents.models import Scope
+from agents.models import Role, Scope
 
 Scopes = frozenset[Scope] | None
 
@@ -77,6 +77,12 @@ SOCKETS: Final[dict[str, Scopes]] = {
 
 #: pages, by the beginning of their path
 PAGES: Final[dict[str, str]] = {
-    "/": "everybody: leads to the admin, which asks who it is",
-    "/admin/": "users who are staff, but for the login itself",
+    "/": "everybody: leads to one's workspace, or to the login",
+    "/login/": "everybody",
+    "/logout/": "everybody",
+    "/account/": "people, each to their own; the colours everybody",
+    "/admin/": "users who are superusers, but for the login itself",
 }
+
+#: pages below /o/<organization>/<workspace>/: the role that a member needs; for all others they do not exist
+PLACES: Final[dict[str, Role]] = {}

@@ -16,13 +16,13 @@ from controlplane.routing import websocket  # noqa: E402
 from controlplane.v1_handler import V1Handler  # noqa: E402
 
 #: First path segments that the fast handler serves; all else is pages.
-EDGE = frozenset({"v1", "health", "healthz", "metrics"})
+EDGE = frozenset({"v1", "health", "healthz", "live", "metrics"})
 
 edge = V1Handler()
 
 
 async def http(scope: Scope, receive: Receive, send: Send) -> None:
-    """Give the API, health and metrics to the fast handler, and the pages to Django's own."""
+    """Give the API, live fragments, health and metrics to the fast handler, and the pages to Django's own."""
     path: str = scope["path"].removeprefix(scope.get("root_path", ""))
     handler: Any = edge if path[1:].partition("/")[0] in EDGE else pages
     await handler(scope, receive, send)

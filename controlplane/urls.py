@@ -2,11 +2,20 @@
 
 from django.contrib import admin
 from django.urls import include, path
-from django.views.generic import RedirectView
+
+from agents.pages import leading, login
 
 urlpatterns = [
     # Served by the fast handler, which never comes here; listed so that `reverse` knows them.
     path("", include("controlplane.edge_urls")),
-    path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
+    path("", leading.home, name="home"),
+    path("", include("agents.pages.urls")),
+    path("", include("intents.pages.urls")),
+    path("admin/login/", login.admin_login),  # before the admin's own
     path("admin/", admin.site.urls),
 ]
+
+handler400 = "agents.pages.errors.bad_request"
+handler403 = "agents.pages.errors.permission_denied"
+handler404 = "agents.pages.errors.not_found"
+handler500 = "agents.pages.errors.server_error"

@@ -12,7 +12,7 @@ from tests.servers import Perdure
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
-    """Tests that commit empty every table afterwards, so the audit log lets them; one test sees that it else does not."""
+    """Let tests that commit empty all tables afterwards, the audit log too. One test sees that it else refuses."""
     with django_db_blocker.unblock(), connection.cursor() as cursor:
         cursor.execute("ALTER TABLE agents_auditentry DISABLE TRIGGER audit_entries_are_never_emptied")
 

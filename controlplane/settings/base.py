@@ -32,7 +32,9 @@ PERDURE_POOL_SIZE = integer("PERDURE_POOL_SIZE", 4, at_least=1)
 #: Limits of what agents save: a value, the checkpoints of an intent, a thread.
 PERDURE_VALUE_BYTES = integer("PERDURE_VALUE_BYTES", 1024 * 1024, at_least=1)
 PERDURE_CHECKPOINTS_PER_INTENT = integer("PERDURE_CHECKPOINTS_PER_INTENT", 1_000, at_least=1)
-PERDURE_CHECKPOINT_BYTES_PER_INTENT = integer("PERDURE_CHECKPOINT_BYTES_PER_INTENT", 8 * 1024 * 1024, at_least=1)
+PERDURE_CHECKPOINT_BYTES_PER_INTENT = integer(
+    "PERDURE_CHECKPOINT_BYTES_PER_INTENT", 8 * 1024 * 1024, at_least=1
+)
 PERDURE_THREAD_PARTS = integer("PERDURE_THREAD_PARTS", 100_000, at_least=1)
 PERDURE_THREAD_BYTES = integer("PERDURE_THREAD_BYTES", 1024 * 1024 * 1024, at_least=1)
 PERDURE_DEFAULT_INTENT_TTL_SECONDS = optional_integer("AXME_DEFAULT_INTENT_TTL_SECONDS", at_least=1)
@@ -65,6 +67,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "agents.pages.middleware.PagesMiddleware",
 ]
 ROOT_URLCONF = "controlplane.urls"
 ASGI_APPLICATION = "controlplane.asgi.application"
@@ -79,6 +82,7 @@ TEMPLATES: list[dict[str, Any]] = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "agents.pages.context.shell",
             ],
         },
     },
@@ -93,7 +97,8 @@ PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.Argon2PasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
 ]
-LOGIN_URL = "admin:login"
+LOGIN_URL = "agents:login"
+CSRF_FAILURE_VIEW = "agents.pages.errors.csrf_failure"
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True

@@ -13,6 +13,7 @@ from ninja.operation import Operation
 
 from agents.access import required_scopes
 from agents.auth import ApiKeyAuth, ApiKeyMiddleware
+from agents.pages.shell import PLACE
 from controlplane import access, routing
 from controlplane.api import api
 from controlplane.routes import flattened
@@ -57,6 +58,7 @@ def test_every_other_address_is_listed() -> None:
     paths = {prefix + str(pattern.pattern) for prefix, pattern in flattened(get_resolver(), "/")}
     others = {path for path in paths if not path.startswith("/v1/")}
     sections = tuple(path for path in access.PAGES if path != "/")
+    others -= {path for path in others if path.startswith(f"/{PLACE}")}
     unlisted = {
         path for path in others - set(access.EDGE) - set(access.PAGES) if not path.startswith(sections)
     }
@@ -87,7 +89,19 @@ def test_no_page_of_the_admin_opens_for_a_stranger(client: Client, path: str) ->
 
     assert answer.status_code in (302, 403, 404) or path in WELCOME
     if answer.status_code == 302:
-        assert answer.headers["Location"].startswith(("/admin/", "/accounts/"))
+        assert answer.headers["Location"].startswith(("/admin/", "/login/", "/accounts/"))
+
+
+def test_every_page_of_a_workspace_is_listed_and_asks_for_what_the_table_says() -> None:
+    pages = {
+        prefix + str(pattern.pattern): getattr(pattern.callback, "required_role", None)
+        for prefix, pattern in flattened(get_resolver(), "/")
+    }
+    below = {
+        path.removeprefix(f"/{PLACE}"): role for path, role in pages.items() if path.startswith(f"/{PLACE}")
+    }
+
+    assert below == access.PLACES
 
 
 def test_the_hot_routes_take_the_short_way_as_they_are_mounted() -> None:

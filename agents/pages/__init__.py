@@ -1,0 +1,1 @@
+"""The dashboard's shell, and its pages about people, keys and agents."""

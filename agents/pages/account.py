@@ -1,0 +1,79 @@
+"""One's own account: the password, and the devices one is signed in on."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.contrib.auth import update_session_auth_hash
+from django.contrib.auth.decorators import login_required
+from django.contrib.auth.forms import PasswordChangeForm
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_POST
+
+from agents import signing_in
+
+
+@never_cache
+@login_required
+def account(request: HttpRequest) -> HttpResponse:
+    """Show who one is here, and where one is signed in."""
+    return _page(request, PasswordChangeForm(_signed_in(request)))
+
+
+@sensitive_post_parameters()
+@never_cache
+@login_required
+@require_POST
+def change_password(request: HttpRequest) -> HttpResponse:
+    """Change the password. Whoever is signed in elsewhere has to know the new one."""
+    form = PasswordChangeForm(_signed_in(request), request.POST)
+    if not form.is_valid():
+        return _page(request, form, status=422)
+    with transaction.atomic():
+        user = form.save()
+        signing_in.tell_organizations(user, "person.password_changed")
+        signing_in.sign_out(user, but=str(request.session.session_key))
+        before = str(request.session.session_key)
+        update_session_auth_hash(request, user)
+        signing_in.move_device(before, str(request.session.session_key))
+    messages.success(request, "Password changed. All other devices are signed out.")
+    return redirect("agents:account")
+
+
+@login_required
+@require_POST
+def end_session(request: HttpRequest, device_id: int) -> HttpResponse:
+    """Sign out one device."""
+    if signing_in.sign_out(_signed_in(request), [device_id]):
+        messages.success(request, "That device is signed out.")
+    return redirect("agents:account")
+
+
+@login_required
+@require_POST
+def end_other_sessions(request: HttpRequest) -> HttpResponse:
+    """Sign out everywhere but here."""
+    ended = signing_in.sign_out(_signed_in(request), but=str(request.session.session_key))
+    messages.success(request, f"Signed out on {ended} other device{'' if ended == 1 else 's'}.")
+    return redirect("agents:account")
+
+
+def _page(request: HttpRequest, form: PasswordChangeForm, status: int = 200) -> HttpResponse:
+    user = _signed_in(request)
+    context = {
+        "form": form,
+        "devices": signing_in.devices(user),
+        "here": request.session.session_key,
+        "memberships": user.memberships.select_related("organization"),
+    }
+    return render(request, "agents/account.html", context, status=status)
+
+
+def _signed_in(request: HttpRequest) -> User:
+    """The person; `login_required` has seen to it that there is one."""
+    assert request.user.is_authenticated
+    return request.user

@@ -1,0 +1,19 @@
+"""The addresses of the dashboard's shell, and of its pages about people, keys and agents."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from agents.pages import account, login, theme
+
+app_name = "agents"
+
+urlpatterns = [
+    path("login/", login.login, name="login"),
+    path("logout/", login.logout, name="logout"),
+    path("account/", account.account, name="account"),
+    path("account/password/", account.change_password, name="password"),
+    path("account/sessions/end/", account.end_other_sessions, name="end-other-sessions"),
+    path("account/sessions/<int:device_id>/end/", account.end_session, name="end-session"),
+    path("account/theme/", theme.choose_theme, name="theme"),
+]
