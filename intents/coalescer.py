@@ -21,9 +21,24 @@ import psycopg
 from psycopg.errors import DeadlockDetected, SerializationFailure
 
 from agents import postgres
-from intents import arrays, operations
+from intents import arrays, operations, progress
 from intents.operations import Statement, Steps
-from intents.records import Done, Ending, Hold, Lease, Release, Row, Slot, Submission, Submitted, Wait, Wake
+from intents.records import (
+    Done,
+    Ending,
+    Hold,
+    Lease,
+    Release,
+    Report,
+    Row,
+    Save,
+    Saved,
+    Slot,
+    Submission,
+    Submitted,
+    Wait,
+    Wake,
+)
 from intents.signals import Changes, announce
 from intents.telemetry import FLUSH_SECONDS, FLUSH_SIZE
 
@@ -36,6 +51,8 @@ Write = Callable[[Sequence[Asked]], Awaitable[list[Answer | psycopg.Error]]]
 
 #: The most rows that one flush carries: enough to amortize the commit, few enough to keep locks short.
 MAX_ROWS = 500
+#: The most bytes of values that one flush carries.
+MAX_BYTES = 4 * 1024 * 1024
 #: How often a flush is tried again that lost a deadlock.
 TRIES = 4
 #: One of the rows cannot be stored: the database says so, or text and JSON that no database takes do not get that far.
@@ -81,11 +98,15 @@ async def _attempt(steps: Steps[T]) -> T:
 
 
 #: What has nothing to write after its first statement.
-_SINGLE = frozenset({"submit", "claim", "acknowledge", "release", "extend", "take_over", "wake"})
+_SINGLE = frozenset(
+    {"claim", "acknowledge", "checkpoint", "report", "release", "extend", "take_over", "wake"}
+)
 
 
 def _is_single(statement: Statement) -> bool:
     name, parameters = statement
+    if name == "submit":
+        return not parameters["has_heirs"]
     return name in _SINGLE or (name == "finish" and parameters["alone"])
 
 
@@ -104,9 +125,13 @@ class _Call(Generic[Asked, Answer]):
 class Coalescer(Generic[Asked, Answer]):
     """One operation for many callers: what is asked while a flush is in flight goes with the next."""
 
-    def __init__(self, name: str, write: Write[Asked, Answer]) -> None:
+    def __init__(
+        self, name: str, write: Write[Asked, Answer], weigh: Callable[[Asked], int] = lambda _: 0
+    ) -> None:
         self.name = name
         self.write = write
+        #: How many bytes one of them is; only where they are large.
+        self.weigh = weigh
         self._waiting: list[_Call[Asked, Answer]] = []
         self._flusher: asyncio.Task[None] | None = None
 
@@ -143,10 +168,11 @@ class Coalescer(Generic[Asked, Answer]):
 
     def _next(self) -> list[_Call[Asked, Answer]]:
         """As many of the waiting calls as one flush carries; one larger than that goes by itself."""
-        size = count = 0
+        size = weight = count = 0
         for call in self._waiting:
             size += len(call.asked)
-            if count and size > MAX_ROWS:
+            weight += sum(map(self.weigh, call.asked))
+            if count and (size > MAX_ROWS or weight > MAX_BYTES):
                 break
             count += 1
         batch, self._waiting = self._waiting[:count], self._waiting[count:]
@@ -228,6 +254,10 @@ class Coalescers:
         self.submit: Coalescer[Submission, Submitted] = Coalescer("submit", _in_one(operations.submit))
         self.acknowledge: Coalescer[Hold, Done] = Coalescer("acknowledge", _in_one(operations.acknowledge))
         self.finish: Coalescer[Ending, Done] = Coalescer("finish", _finish)
+        self.checkpoint: Coalescer[Save, Saved] = Coalescer(
+            "checkpoint", _in_one(progress.checkpoint), weigh=lambda save: len(save.value)
+        )
+        self.report: Coalescer[Report, Done] = Coalescer("report", _in_one(progress.report))
         self.release: Coalescer[Release, Done] = Coalescer("release", _in_one(operations.release))
         self.extend: Coalescer[Hold, Done] = Coalescer("extend", _in_one(operations.extend))
 
@@ -256,6 +286,16 @@ async def acknowledge(asked: Sequence[Hold]) -> list[Done]:
 async def finish(asked: Sequence[Ending]) -> list[Done]:
     """End intents. Who comes second changes nothing."""
     return await current().finish(asked)
+
+
+async def checkpoint(asked: Sequence[Save]) -> list[Saved]:
+    """Save steps of intents. The first value of a step wins."""
+    return await current().checkpoint(asked)
+
+
+async def report(asked: Sequence[Report]) -> list[Done]:
+    """Note what the work on intents has cost."""
+    return await current().report(asked)
 
 
 async def release(asked: Sequence[Release]) -> list[Done]:

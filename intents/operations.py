@@ -11,7 +11,7 @@ import re
 from collections.abc import Generator, Iterable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 import orjson
@@ -28,6 +28,9 @@ Steps = Generator[Statement, list[Row], T]
 
 SQL = Path(__file__).parent / "sql"
 
+
+#: Values of checkpoints that go along with their intent: of at most so many bytes each, and all together.
+SMALL: Final = {"small": 16 * 1024, "together": 64 * 1024}
 
 #: A name in braces, as nothing in SQL looks like it.
 _INCLUDED = re.compile(r"\{(\w+)\}")
@@ -84,6 +87,8 @@ def submit(asked: Sequence[Submission], changes: Changes) -> Steps[list[Submitte
                     "is_owed": [each.is_owed for each in asked],
                     "delays": [each.delay_seconds for each in asked],
                     "reminders": [each.remind_after_seconds for each in asked],
+                    # Not for this statement, but for who runs it: another write follows.
+                    "has_heirs": any(each.inherits for each in asked),
                     "keys": [each.idempotency_key for each in asked],
                     "paths": [each.path for each in asked],
                     "hashes": [each.request_hash for each in asked],
@@ -94,6 +99,10 @@ def submit(asked: Sequence[Submission], changes: Changes) -> Steps[list[Submitte
             )
         )
     }
+    heirs = [each for each in asked if each.inherits and found[each.id]["outcome"] == "done"]
+    if heirs:
+        ancestors = [each.retry_of_id for each in heirs]
+        yield "inherit", {"ids": [each.id for each in heirs], "ancestors": ancestors}
     repeated = [each for each in asked if found[each.id]["outcome"] == "repeated"]
     remembered = (yield from _remembered(repeated)) if repeated else {}
     answers = []
@@ -144,26 +153,39 @@ def claim(slots: Sequence[Slot], changes: Changes) -> Steps[list[Lease]]:
         },
     )
     leases = [Lease(**row) for row in rows]
+    if begun := [lease for lease in leases if lease.checkpoint_count]:
+        yield from _with_checkpoints(begun)
     changes.intents.update(lease.intent_id for lease in leases)
     changes.events.update(f"intent.{lease.status.lower()}" for lease in leases)
     return leases
 
 
-def _holds(holds: Iterable[Hold]) -> dict[str, Any]:
-    holds = list(holds)
+def _with_checkpoints(leases: Sequence[Lease]) -> Steps[None]:
+    """Give these what earlier attempts have saved."""
+    rows = yield "checkpoints", {"ids": [lease.intent_id for lease in leases], **SMALL}
+    of_intent: dict[UUID, list[Row]] = {}
+    for row in rows:
+        of_intent.setdefault(row["intent_id"], []).append(row)
+    for lease in leases:
+        lease.checkpoints = of_intent.get(lease.intent_id, [])
+
+
+def holds(asked: Iterable[Hold]) -> dict[str, Any]:
+    """What each statement is told of those who write."""
+    asked = list(asked)
     return {
-        "ids": [hold.intent_id for hold in holds],
-        "organizations": [hold.organization_id for hold in holds],
-        "agents": [hold.agent_id for hold in holds],
-        "tokens": [hold.token for hold in holds],
-        "sessions": [hold.session for hold in holds],
-        "actors": [hold.actor for hold in holds],
+        "ids": [hold.intent_id for hold in asked],
+        "organizations": [hold.organization_id for hold in asked],
+        "agents": [hold.agent_id for hold in asked],
+        "tokens": [hold.token for hold in asked],
+        "sessions": [hold.session for hold in asked],
+        "actors": [hold.actor for hold in asked],
     }
 
 
 def acknowledge(asked: Sequence[Hold], changes: Changes) -> Steps[list[Done]]:
     """Note that the agents have these in hand. Repeating it changes nothing but the end of the lease."""
-    rows = yield "acknowledge", _holds(asked)
+    rows = yield "acknowledge", holds(asked)
     changes.intents.update(row["intent_id"] for row in rows if row["is_fresh"])
     return [Done(Outcome(row["outcome"]), row) for row in rows]
 
@@ -188,7 +210,7 @@ def finish_alone(asked: Sequence[Ending], changes: Changes) -> Steps[list[Done |
 
 def _endings(asked: Sequence[Ending], *, alone: bool) -> dict[str, Any]:
     return {
-        **_holds(each.hold for each in asked),
+        **holds(each.hold for each in asked),
         "types": [each.type for each in asked],
         "statuses": [TERMINAL_EVENTS[each.type] for each in asked],
         "details": [document(each.details) for each in asked],
@@ -228,7 +250,7 @@ def release(asked: Sequence[Release], changes: Changes) -> Steps[list[Done]]:
     rows = yield (
         "release",
         {
-            **_holds(each.hold for each in asked),
+            **holds(each.hold for each in asked),
             "reasons": [each.reason for each in asked],
             "delays": [each.delay_seconds for each in asked],
             "details": [document(each.details) for each in asked],

@@ -35,6 +35,8 @@ class Submission:
     scenario_id: str | None = None
     step_id: str | None = None
     retry_of_id: UUID | None = None
+    #: Whether it begins with the checkpoints of the intent that it repeats.
+    inherits: bool = False
     deadline_at: datetime | None = None
     ttl_seconds: int | None = None
     remind_after_seconds: int | None = None
@@ -97,7 +99,11 @@ class Lease:
     parent_id: UUID | None
     created_at: datetime
     payload: str
+    checkpoint_count: int
+    traceparent: str | None
     at: datetime
+    #: What earlier attempts have saved, small values included.
+    checkpoints: list[Row] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -146,6 +152,32 @@ class Done:
     @property
     def seq(self) -> int:
         return int(self.row["seq"])
+
+
+@dataclass(slots=True)
+class Save:
+    """A step of an intent to be saved, once and for all."""
+
+    hold: Hold
+    step: str
+    content_type: str
+    value: bytes
+
+
+@dataclass(slots=True)
+class Saved:
+    """What became of a step, and what is stored of it: `done` with one's own, `repeated` with an earlier one's."""
+
+    outcome: Outcome
+    checkpoint: Row
+
+
+@dataclass(slots=True)
+class Report:
+    """What the work on an intent has cost: the fields that its agent gave."""
+
+    hold: Hold
+    usage: dict[str, Any]
 
 
 @dataclass(slots=True)

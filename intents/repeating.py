@@ -102,23 +102,29 @@ def _refusal(intent: Intent, delivery: Delivery | None) -> ApiError | None:
     return None
 
 
-def retry(intent: Intent, *, actor: str, payload: dict[str, Any] | None = None) -> Submitted:
+def retry(
+    intent: Intent, *, actor: str, payload: dict[str, Any] | None = None, checkpoints: bool = True
+) -> Submitted:
     """Submit an ended intent once more: a new one with the same content and correlation id, which names the old one.
 
-    `payload`, if given, takes the place of the old one's.
+    `payload`, if given, takes the place of the old one's. Without `checkpoints` the work starts over.
 
     Raises:
         IntentOpen: it has not ended.
         NotRetryable: it is a scenario's own.
     """
-    answer = retry_many([intent], actor=actor, payload=payload)[intent.pk]
+    answer = retry_many([intent], actor=actor, payload=payload, checkpoints=checkpoints)[intent.pk]
     if isinstance(answer, ApiError):
         raise answer
     return answer
 
 
 def retry_many(
-    intents: Sequence[Intent], *, actor: str, payload: dict[str, Any] | None = None
+    intents: Sequence[Intent],
+    *,
+    actor: str,
+    payload: dict[str, Any] | None = None,
+    checkpoints: bool = True,
 ) -> dict[UUID, Submitted | ApiError]:
     """Submit ended intents once more, in one go, and say of each what became of it."""
     answers: dict[UUID, Submitted | ApiError] = {}
@@ -129,7 +135,7 @@ def retry_many(
         elif intent.scenario_id is not None and intent.parent_id is None:
             answers[intent.pk] = NotRetryable()
         else:
-            again.append(_again(intent, actor, intent.payload if payload is None else payload))
+            again.append(_again(intent, actor, intent.payload if payload is None else payload, checkpoints))
     for asked, submitted in zip(again, ledger.submit(again) if again else [], strict=True):
         assert asked.retry_of_id is not None
         answers[asked.retry_of_id] = (
@@ -163,3 +169,4 @@ def _again(intent: Intent, actor: str, payload: Any) -> Submission:
         remind_after_seconds=remind_after if isinstance(remind_after, int) else None,
         max_delivery_attempts=intent.max_delivery_attempts,
     )
+        inherits=checkpoints and intent.checkpoint_count > 0,

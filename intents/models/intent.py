@@ -138,12 +138,12 @@ class Intent(models.Model):
 
         repeating.redeliver(self, actor=actor)
 
-    def retry(self, *, actor: str) -> Any:
-        """Submit it once more, as a new intent. The answer names that.
+    def retry(self, *, actor: str, checkpoints: bool = True) -> Any:
+        """Submit it once more, as a new intent, with its checkpoints or to start over. The answer names the new one.
 
         Raises:
             IntentOpen, NotRetryable: it has not ended, or is a scenario's own.
         """
         from intents import repeating
 
-        return repeating.retry(self, actor=actor)
+        return repeating.retry(self, actor=actor, checkpoints=checkpoints)

@@ -63,7 +63,7 @@ moved AS (
         leased.lease_session, leased.cursor, leased.returns,
         intent.seq, intent.status, intent.organization_id, intent.workspace_id, intent.intent_type,
         intent.from_agent, intent.to_agent, intent.correlation_id, intent.parent_id, intent.created_at,
-        intent.payload::text AS payload
+        intent.payload::text AS payload, intent.checkpoint_count, intent.attributes ->> 'traceparent' AS traceparent
 ),
 logged AS (
     INSERT INTO intents_event (intent_id, seq, type, status, actor, details, at)
