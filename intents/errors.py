@@ -15,6 +15,10 @@ class Outcome(StrEnum):
     LEASE_LOST = "lease_lost"
     UNKNOWN = "unknown"
     FORBIDDEN = "forbidden"
+    #: Of checkpoints: an earlier one stands, or there is no room.
+    REPEATED = "repeated"
+    TOO_MANY = "too_many"
+    TOO_LARGE = "too_large"
 
     def check(self) -> None:
         """Raise what this outcome means to whoever asked; `done` means nothing.
