@@ -12,11 +12,10 @@ FORWARDS = """
 -- an intent that runs through from its submission to its completion never gets here.
 CREATE FUNCTION intents_keep_standing() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF NEW.status = 'COMPLETED'
-        OR NEW.status NOT IN ('WAITING', 'FAILED', 'CANCELED', 'TIMED_OUT') AND NEW.scenario_id IS NULL
+    IF NEW.status IN ('WAITING', 'FAILED', 'CANCELED', 'TIMED_OUT')
+        OR NEW.status <> 'COMPLETED' AND NEW.scenario_id IS NOT NULL
+        OR NEW.status = 'IN_PROGRESS' AND NEW.attempt = 0
     THEN
-        DELETE FROM intents_standing WHERE intent_id = NEW.id;
-    ELSE
         INSERT INTO intents_standing (intent_id, workspace_id, recipient_id, status, code, at, is_retried)
         VALUES (
             NEW.id, NEW.workspace_id, NEW.recipient_id, NEW.status,
@@ -32,6 +31,8 @@ BEGIN
             NEW.updated_at, false
         )
         ON CONFLICT (intent_id) DO UPDATE SET status = EXCLUDED.status, code = EXCLUDED.code, at = EXCLUDED.at;
+    ELSE
+        DELETE FROM intents_standing WHERE intent_id = NEW.id;
     END IF;
     RETURN NULL;
 END $$;
@@ -48,6 +49,8 @@ WHEN (
         OR NEW.status IN ('WAITING', 'FAILED', 'CANCELED', 'TIMED_OUT')
         OR NEW.scenario_id IS NOT NULL
     )
+    -- It waited before anybody had it, and now somebody has, or it is over.
+    OR OLD.status = 'IN_PROGRESS' AND OLD.attempt = 0 AND (NEW.attempt > 0 OR NEW.status <> 'IN_PROGRESS')
 )
 EXECUTE FUNCTION intents_keep_standing();
 

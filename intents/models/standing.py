@@ -11,6 +11,8 @@ from intents.models.intent import Intent
 class Standing(models.Model):
     """The status of an intent that waits, has failed, was canceled or timed out, or belongs to a scenario.
 
+    Also of one that goes on after a wait and has never been handed over.
+
     The status itself must not be in an index of the intents' table, or no move would be a heap-only update any more.
     This is that index for the statuses that few have. A trigger keeps it in step, so that no writer can forget it.
     What is open and not here is in the queue of deliveries; what is in neither has completed.
