@@ -7,7 +7,7 @@ import logging
 from celery import shared_task
 from django.db import InterfaceError, OperationalError
 
-from intents import callbacks, sweep as sweeping
+from intents import callbacks, sweep as sweeping, tallying
 
 logger = logging.getLogger(__name__)
 
@@ -22,6 +22,15 @@ def sweep() -> None:
         return
     if swept.called:
         callbacks.ring()
+
+
+@shared_task(name="intents.tasks.tally")
+def tally() -> None:
+    """Count what ended, for the charts. What a failed run did not count, the next does."""
+    try:
+        tallying.tally()
+    except (OperationalError, InterfaceError) as error:
+        logger.warning("The database is away; the next tally counts it. %s", type(error).__name__)
 
 
 @shared_task(name="intents.tasks.forget_old_requests")

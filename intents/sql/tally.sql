@@ -1,0 +1,45 @@
+-- Count what ended since the last time, in slots of some seconds, by workspace, outcome and duration.
+-- `settled`: endings younger than that are for the next time, since they may not all have been committed. No slot is
+-- counted twice: the mark is locked, and moves with what is counted.
+WITH mark AS (
+    SELECT tallied_to FROM intents_tallymark FOR UPDATE
+),
+span AS (
+    SELECT
+        GREATEST(mark.tallied_to, statement_timestamp() - make_interval(secs => %(kept)s)) AS starts_at,
+        LEAST(
+            date_bin(
+                make_interval(secs => %(slot)s),
+                statement_timestamp() - make_interval(secs => %(settled)s),
+                timestamptz 'epoch'
+            ),
+            -- Who has been away for long catches up in portions.
+            GREATEST(mark.tallied_to, statement_timestamp() - make_interval(secs => %(kept)s))
+                + make_interval(secs => %(most)s)
+        ) AS ends_at
+    FROM mark
+),
+ended AS (
+    SELECT
+        intent.workspace_id, event.status,
+        date_bin(make_interval(secs => %(slot)s), event.at, timestamptz 'epoch') AS slot,
+        {bucket} AS bucket
+    FROM span
+    JOIN intents_event AS event ON event.at >= span.starts_at AND event.at < span.ends_at
+    JOIN intents_intent AS intent ON intent.id = event.intent_id
+    WHERE event.type IN ('intent.completed', 'intent.failed', 'intent.canceled', 'intent.timed_out')
+),
+counted AS (
+    INSERT INTO intents_tally AS tally (workspace_id, slot, status, bucket, number)
+    SELECT workspace_id, slot, status, bucket, count(*)
+    FROM ended
+    GROUP BY workspace_id, slot, status, bucket
+    ON CONFLICT (workspace_id, slot, status, bucket) DO UPDATE SET number = tally.number + EXCLUDED.number
+),
+forgotten AS (
+    DELETE FROM intents_tally WHERE slot < statement_timestamp() - make_interval(secs => %(kept)s)
+)
+UPDATE intents_tallymark SET tallied_to = span.ends_at
+FROM span
+WHERE span.ends_at > span.starts_at
+RETURNING intents_tallymark.tallied_to
