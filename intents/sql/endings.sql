@@ -1,30 +1,28 @@
 -- How a workspace's intents ended, by minute, outcome and duration: what has been tallied, and the few since then.
 -- `most`: so many of those at most, of all tenants; the newest, if there are more.
-WITH mark AS (
-    SELECT COALESCE((SELECT tallied_to FROM intents_tallymark), 'epoch') AS tallied_to
-),
-since AS (
-    SELECT date_trunc('minute', statement_timestamp()) - make_interval(mins => %(minutes)s - 1) AS first_minute
+WITH since AS (
+    SELECT
+        date_trunc('minute', statement_timestamp()) - make_interval(mins => %(minutes)s - 1) AS first_minute,
+        COALESCE((SELECT tallied_to FROM intents_tallymark), 'epoch') AS tallied_to
 ),
 fresh AS (
     SELECT event.intent_id, event.status, event.at
     FROM intents_event AS event
-    CROSS JOIN mark
-    CROSS JOIN since
     WHERE event.type IN ('intent.completed', 'intent.failed', 'intent.canceled', 'intent.timed_out')
-        AND event.at >= GREATEST(mark.tallied_to, since.first_minute)
+        AND event.at >= (SELECT GREATEST(tallied_to, first_minute) FROM since)
     ORDER BY event.at DESC
     LIMIT %(most)s
 ),
 every AS (
     SELECT tally.slot AS at, tally.status, tally.bucket, tally.number
     FROM intents_tally AS tally
-    CROSS JOIN since
-    WHERE tally.workspace_id = %(workspace_id)s::uuid AND tally.slot >= since.first_minute
+    WHERE tally.workspace_id = %(workspace_id)s::uuid AND tally.slot >= (SELECT first_minute FROM since)
     UNION ALL
     SELECT event.at, event.status, {bucket}, 1
     FROM fresh AS event
-    JOIN intents_intent AS intent ON intent.id = event.intent_id
+    CROSS JOIN LATERAL (
+        SELECT workspace_id, created_at FROM intents_intent AS one WHERE one.id = event.intent_id OFFSET 0
+    ) AS intent
     WHERE intent.workspace_id = %(workspace_id)s::uuid
 )
 SELECT
