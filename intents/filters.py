@@ -1,13 +1,13 @@
 """What people look for in the list, as an address says it: all of a view is in its query string, so it can be shared.
 
-`?status=FAILED&status=WAITING&agent=…&type=…&correlation=…&within=1h&from=…&to=…&q=…`. A canonical query names each
+`?status=FAILED&agent=…&type=…&error=…&retried=no&correlation=…&within=1h&from=…&to=…&q=…`. A canonical query names each
 filter once, in this order; `Filters.read(filters.query())` gives the same filters again.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -82,6 +82,10 @@ class Filters:
     #: an address, a name or an account's id
     agent: str = ""
     intent_type: str = ""
+    #: the code of the error that ended it, or what it waits for
+    error: str = ""
+    #: whether it has been submitted once more: `yes` or `no`
+    retried: str = ""
     correlation_id: UUID | None = None
     #: the last hour, the last day: a span of `SPANS` that moves with the clock
     within: str = ""
@@ -110,8 +114,10 @@ class Filters:
                 statuses=reader.statuses(),
                 agent=reader.text("agent"),
                 intent_type=reader.text("type"),
+                error=reader.text("error"),
+                retried=reader.choice("retried", ("yes", "no")),
                 correlation_id=reader.uuid("correlation"),
-                within=reader.within(),
+                within=reader.choice("within", SPANS),
                 since=reader.time("from"),
                 until=reader.time("to"),
                 text=reader.free_text(),
@@ -130,6 +136,8 @@ class Filters:
         named = (
             ("agent", self.agent),
             ("type", self.intent_type),
+            ("error", self.error),
+            ("retried", self.retried),
             ("correlation", str(self.correlation_id or "")),
             ("within", self.within),
             ("from", _written(self.since)),
@@ -151,6 +159,8 @@ _FIELDS: dict[str, tuple[str, object]] = {
     "status": ("statuses", frozenset()),
     "agent": ("agent", ""),
     "type": ("intent_type", ""),
+    "error": ("error", ""),
+    "retried": ("retried", ""),
     "correlation": ("correlation_id", None),
     "within": ("within", ""),
     "from": ("since", None),
@@ -194,10 +204,10 @@ class _Reader:
             self.wrong[name] = f"{name}: {text[:40]!r} is not a UUID"
         return found
 
-    def within(self) -> str:
-        text = self.text("within")
-        if text and text not in SPANS:
-            self.wrong["within"] = f"within: one of {', '.join(SPANS)}"
+    def choice(self, name: str, choices: Collection[str]) -> str:
+        text = self.text(name)
+        if text and text not in choices:
+            self.wrong[name] = f"{name}: one of {', '.join(choices)}"
             return ""
         return text
 

@@ -261,6 +261,8 @@ def wanted_of(
         "statuses": sorted(filters.statuses) or None,
         "recipient_id": recipient_id,
         "intent_type": filters.intent_type or None,
+        "error": filters.error or None,
+        "is_retried": {"yes": True, "no": False}.get(filters.retried),
         "correlation_id": filters.correlation_id,
         "since": since,
         "until": until,
@@ -286,11 +288,14 @@ def _route(filters: Filters, wanted: dict[str, Any], text: Text) -> Route:
         return Route("named", wanted, is_slow)
     if wanted["correlation_id"] is not None:
         return Route("correlation", wanted, is_slow)
-    if filters.statuses and Status.COMPLETED not in filters.statuses:
-        is_handed_over = filters.statuses & OPEN <= candidates.HANDED_OVER
-        standing = sorted(filters.statuses | (OPEN - candidates.RARE if filters.statuses & OPEN else set()))
+    statuses = filters.statuses
+    if filters.error or filters.retried:  # which only those have that stand somewhere
+        statuses = (statuses or candidates.RARE) & candidates.RARE
+    if statuses and Status.COMPLETED not in statuses:
+        is_handed_over = statuses & OPEN <= candidates.HANDED_OVER
+        standing = sorted(statuses | (OPEN - candidates.RARE if statuses & OPEN else set()))
         names = {**wanted, "standing": standing, "least_attempt": 1 if is_handed_over else 0}
-        return Route("standing" if filters.statuses <= candidates.RARE else "open", names, is_slow)
+        return Route("standing" if statuses <= candidates.RARE else "open", names, is_slow)
     if wanted["recipient_id"] is not None:
         return Route("agent", wanted, is_slow)
     return Route("type" if wanted["intent_type"] is not None else "workspace", wanted, is_slow)

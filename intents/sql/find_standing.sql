@@ -10,6 +10,8 @@ listed AS MATERIALIZED (
             AND (standing.workspace_id, standing.status, standing.intent_id)
             < (%(workspace_id)s::uuid, asked.status, %(high)s::uuid)
             AND (%(recipient_id)s::bigint IS NULL OR standing.recipient_id = %(recipient_id)s::bigint)
+            AND (%(error)s::text IS NULL OR standing.code = %(error)s::text)
+            AND (%(is_retried)s::boolean IS NULL OR standing.is_retried = %(is_retried)s::boolean)
         ORDER BY standing.workspace_id {order}, standing.status {order}, standing.intent_id {order}
         LIMIT %(window)s
     ) AS one

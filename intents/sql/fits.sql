@@ -8,6 +8,15 @@ intent.workspace_id = wanted.workspace_id
     AND (wanted.until IS NULL OR intent.created_at < wanted.until)
     AND (wanted.named_id IS NULL OR intent.id = wanted.named_id OR intent.correlation_id = wanted.named_id)
     AND (
+        (wanted.error IS NULL AND wanted.is_retried IS NULL)
+        OR EXISTS (
+            SELECT FROM intents_standing AS standing
+            WHERE standing.intent_id = intent.id
+                AND (wanted.error IS NULL OR standing.code = wanted.error)
+                AND (wanted.is_retried IS NULL OR standing.is_retried = wanted.is_retried)
+        )
+    )
+    AND (
         wanted.words IS NULL
         OR NOT EXISTS (
             SELECT FROM unnest(wanted.words) AS asked (word)

@@ -138,6 +138,10 @@ CASES: dict[str, Callable[[Intent], bool]] = {
     "q=payload.customer.id:3+mail": lambda each: (
         each.payload["customer"]["id"] == 3 and "mail" in each.intent_type
     ),
+    "error=code-2": lambda each: each.status in ("FAILED", "TIMED_OUT", "CANCELED") and each.seq == 3,
+    "status=FAILED&retried=no&error=code-2": lambda each: each.status == "FAILED" and each.seq == 3,
+    "status=COMPLETED&error=code-2": lambda each: False,
+    "retried=yes": lambda each: False,
     "within=1h": lambda each: True,
     "to=2020-01-01": lambda each: False,
     "from=2020-01-01&to=2100-01-01&status=WAITING": lambda each: each.status == "WAITING",
@@ -200,6 +204,9 @@ def test_a_failure_that_was_retried_says_so(crowd: list[Agent]) -> None:
 
     assert Standing.objects.get(pk=failed.pk).is_retried
     assert Standing.objects.filter(is_retried=True).count() == 1
+    agent = failed.recipient
+    assert ids(found(agent, "retried=yes")) == [failed.pk]
+    assert failed.pk not in ids(found(agent, "retried=no&status=FAILED", limit=1000))
 
 
 def test_each_row_says_why_it_failed() -> None:
