@@ -85,4 +85,17 @@ PAGES: Final[dict[str, str]] = {
 }
 
 #: pages below /o/<organization>/<workspace>/: the role that a member needs; for all others they do not exist
-PLACES: Final[dict[str, Role]] = {}
+PLACES: Final[dict[str, Role]] = {
+    "": Role.VIEWER,
+    "intents/": Role.VIEWER,
+    "intents/number/": Role.VIEWER,
+    "intents/views/": Role.VIEWER,
+    "intents/views/<int:view_id>/delete/": Role.VIEWER,
+    "dead-letters/": Role.VIEWER,
+}
+
+#: live parts of those pages, as server-sent events below /live/o/<organization>/<workspace>/: the same members
+LIVE: Final[dict[str, Role]] = {
+    "": Role.VIEWER,
+    "intents": Role.VIEWER,
+}

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from django.urls import path
+
+from agents.pages.shell import PLACE
+from intents.pages import live
 
 app_name = "live"
 
-urlpatterns: list[Any] = []
+urlpatterns = [
+    path(PLACE, live.overview, name="overview"),
+    path(f"{PLACE}intents", live.intents, name="list"),
+]

@@ -18,11 +18,14 @@ from django.dispatch import receiver
 
 from agents import presence
 from agents.auth import forget
+from agents.pages import attendance
 from agents.postgres import DatabaseUnavailable
 from agents.signals import keys_revoked
 from intents import coalescer
+from intents.realtime.board import Board
 from intents.realtime.dispatcher import Dispatcher
 from intents.realtime.doorbell import Doorbell, ring_from_sync
+from intents.realtime.gauges import Gauges
 from intents.realtime.mailbox import Closing
 from intents.realtime.observer import Observer
 from intents.realtime.stopping import stop
@@ -54,6 +57,8 @@ class Runtime:
         self.thread = threading.get_ident()
         self.observer = Observer()
         self.dispatcher = Dispatcher(self.observer)
+        self.board = Board()
+        self.gauges = Gauges()
         self.doorbell = Doorbell(self.process, self._heard_from_others)
         self.is_draining = False
         self._guests: defaultdict[str, set[Guest]] = defaultdict(set)
@@ -67,6 +72,8 @@ class Runtime:
         self.doorbell.start()
         self.observer.start()
         self.dispatcher.start()
+        self.board.start()
+        self.gauges.start()
         self._tasks = [
             asyncio.create_task(self._beat(), name="pulse"),
             asyncio.create_task(self._introduce_newcomers(), name="introductions"),
@@ -78,6 +85,8 @@ class Runtime:
         await stop(self._tasks)
         await self.dispatcher.stop()
         await self.observer.stop()
+        await self.board.stop()
+        await self.gauges.stop()
         await self.doorbell.stop()
         try:
             await presence.leave(self.process)
@@ -89,6 +98,8 @@ class Runtime:
         self.is_draining = True
         self.dispatcher.drain()
         self.observer.close_watches()
+        self.board.close_lists()
+        self.gauges.close_gauges()
         for guests in list(self._guests.values()):
             for guest in list(guests):
                 guest.close(Closing.DRAINED)
@@ -130,12 +141,17 @@ class Runtime:
         if changes is None:
             self.dispatcher.ring(self.dispatcher.waiting_agents())
             self.observer.look_at_everything()
+            self.board.look_at_everything()
+            self.gauges.hear()
         else:
             self._look_at(changes)
 
     def _look_at(self, changes: Changes) -> None:
         self.dispatcher.ring(changes.agents)
         self.observer.hear(changes.intents, changes.ended)
+        if changes.intents:
+            self.board.hear(changes.intents)
+            self.gauges.hear()
         if changes.keys:
             # A ring says look, so look, a little ahead of time.
             forget(changes.keys)
@@ -209,7 +225,7 @@ class Runtime:
 
     async def _look(self) -> None:
         keys = list(self._guests)
-        if not keys:
+        if not keys and not attendance.current().guests:
             return
         [seen] = await coalescer.read(
             "look", process=self.process, agents=self.dispatcher.waiting_agents(), keys=keys

@@ -58,13 +58,20 @@ def test_every_other_address_is_listed() -> None:
     paths = {prefix + str(pattern.pattern) for prefix, pattern in flattened(get_resolver(), "/")}
     others = {path for path in paths if not path.startswith("/v1/")}
     sections = tuple(path for path in access.PAGES if path != "/")
-    others -= {path for path in others if path.startswith(f"/{PLACE}")}
+    others -= {path for path in others if path.startswith((f"/{PLACE}", f"/live/{PLACE}"))}
     unlisted = {
         path for path in others - set(access.EDGE) - set(access.PAGES) if not path.startswith(sections)
     }
 
     assert unlisted == set()
     assert set(access.EDGE) <= others
+
+
+def test_every_live_part_is_listed() -> None:
+    paths = {prefix + str(pattern.pattern) for prefix, pattern in flattened(get_resolver(), "/")}
+    live = {path.removeprefix(f"/live/{PLACE}") for path in paths if path.startswith("/live/")}
+
+    assert live == set(access.LIVE)
 
 
 def test_every_socket_is_listed_and_asks_who_is_there() -> None:
