@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from intents.overview import OUTCOMES, Minute, Overview
 
-WIDTH, HEIGHT, BASE, TOP = 720, 140, 118, 8
-LEFT = 44
+WIDTH, HEIGHT, BASE, TOP = 1000, 150, 126, 8
+LEFT = 52
 #: status -> word, class
 LOOKS = {
     "COMPLETED": ("completed", "good"),
@@ -114,8 +114,16 @@ class Chart:
         return LEFT
 
     @property
-    def base(self) -> int:
-        return BASE
+    def top(self) -> int:
+        return TOP
+
+    @property
+    def depth(self) -> int:
+        return BASE - TOP
+
+    @property
+    def foot(self) -> int:
+        return BASE + 18
 
 
 def _step() -> float:
