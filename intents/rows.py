@@ -69,6 +69,7 @@ def build(rows: Sequence[Row]) -> Search[list[ListRow]]:
 def _row(row: Row, reason: str) -> ListRow:
     if row["status"] == Status.WAITING:
         reason = _WAITS.get(row["waiting_reason"], reason)
+    address: str = row["to_agent"]
     return ListRow(
         id=row["intent_id"],
         seq=row["seq"],
@@ -79,7 +80,8 @@ def _row(row: Row, reason: str) -> ListRow:
         updated_at=row["updated_at"],
         attempt=row["attempt"],
         most_attempts=row["max_delivery_attempts"],
-        note=reason,
+        # The whole address stands beside it.
+        note=reason.replace(address, address.rpartition("/")[2]) if address else reason,
         error=(row["code"] or "") if row["status"] in (Status.FAILED, Status.TIMED_OUT) else "",
         is_retried=bool(row["is_retried"]),
         is_retry=row["retry_of_id"] is not None,
