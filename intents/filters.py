@@ -27,6 +27,8 @@ SPANS = {
     "24h": timedelta(days=1),
     "7d": timedelta(days=7),
 }
+#: What `error` says for those that ended without a code.
+NO_ERROR = "none"
 LONGEST = 383
 MOST_TERMS = 8
 #: What is asked of the payload, what is quoted, what is a word.

@@ -20,7 +20,7 @@ from uuid import UUID
 
 from intents import candidates, operations
 from intents.candidates import Query, Route
-from intents.filters import SPANS, Filters, Text
+from intents.filters import NO_ERROR, SPANS, Filters, Text
 from intents.lifecycle import OPEN, Status
 from intents.records import Row
 
@@ -234,9 +234,9 @@ def _begin(
     text = Text.of(filters.text)
     low, high = LOWEST, HIGHEST
     if since is not None:
-        low = max(low, _earliest(since - CLOCK_SKEW))
+        low = max(low, earliest(since - CLOCK_SKEW))
     if until is not None:
-        high = min(high, _earliest(until + CLOCK_SKEW))
+        high = min(high, earliest(until + CLOCK_SKEW))
     for prefix in text.prefixes:
         digits = prefix.replace("-", "")
         low = max(low, UUID(int=max(int(digits.ljust(32, "0"), 16) - 1, 0)))
@@ -261,7 +261,7 @@ def wanted_of(
         "statuses": sorted(filters.statuses) or None,
         "recipient_id": recipient_id,
         "intent_type": filters.intent_type or None,
-        "error": filters.error or None,
+        "error": "" if filters.error == NO_ERROR else filters.error or None,
         "is_retried": {"yes": True, "no": False}.get(filters.retried),
         "correlation_id": filters.correlation_id,
         "since": since,
@@ -301,7 +301,7 @@ def _route(filters: Filters, wanted: dict[str, Any], text: Text) -> Route:
     return Route("type" if wanted["intent_type"] is not None else "workspace", wanted, is_slow)
 
 
-def _earliest(at: datetime) -> UUID:
+def earliest(at: datetime) -> UUID:
     """The lowest id that can have been made at that time."""
     return UUID(int=max(0, min(int(at.timestamp() * 1000), 2**48 - 1)) << 80)
 
