@@ -29,6 +29,8 @@ async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:
             gc.collect()
             gc.freeze()  # what was imported stays; no collection has to look at it again
             gc.set_threshold(*COLLECTED_AFTER)
+            if find_spec("intents.realtime.runtime") is not None:
+                import_module("intents.realtime.runtime").serve()
             await send({"type": "lifespan.startup.complete"})
         elif message["type"] == "lifespan.shutdown":
             try:
