@@ -12,6 +12,7 @@ import threading
 from collections import defaultdict
 from typing import Any, Protocol
 from uuid import uuid4
+from weakref import WeakSet
 
 from django.conf import settings
 from django.dispatch import receiver
@@ -242,6 +243,13 @@ class Runtime:
 
 
 _active: Runtime | None = None
+#: The event loops of servers: on those, whatever is committed is rung for, also before the first stream opens.
+_served: WeakSet[asyncio.AbstractEventLoop] = WeakSet()
+
+
+def serve() -> None:
+    """Ring for what this event loop's requests commit, from the first one on. For servers that say when they start."""
+    _served.add(asyncio.get_running_loop())
 
 
 def current() -> Runtime:
@@ -266,12 +274,21 @@ async def drain() -> None:
 def _on_changed(sender: object, changes: Changes, **kwargs: Any) -> None:
     """Ring for what was committed, from whatever thread it was."""
     runtime = _active
+    if (runtime is None or runtime.loop.is_closed()) and _is_served():
+        runtime = current()
     if runtime is None or runtime.loop.is_closed():
         ring_from_sync(changes)
     elif threading.get_ident() == runtime.thread:
         runtime.heard_here(changes)
     else:
         runtime.loop.call_soon_threadsafe(runtime.heard_here, changes)
+
+
+def _is_served() -> bool:
+    try:
+        return asyncio.get_running_loop() in _served
+    except RuntimeError:  # a thread's work, or a worker's
+        return False
 
 
 @receiver(keys_revoked)
