@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
 
 from intents.blocking import Blocking, Obstacle
 from intents.lifecycle import Status, WaitingReason
@@ -27,7 +26,6 @@ class Standing:
     attempt: int
     max_attempts: int
     waiting_reason: str | None = None
-    #: attempts, if there were any, that ended without a result and without a word
     blocking: Blocking | None = None
     held_since: datetime | None = None
     held_by: str | None = None
@@ -42,7 +40,6 @@ class Standing:
     ended_at: datetime | None = None
     ended_by: str = ""
     ending: dict[str, Any] = field(default_factory=dict)
-    retried_as: UUID | None = None
 
     @property
     def agent(self) -> str:
@@ -60,7 +57,11 @@ class Sentence:
 
     def text(self, now: datetime | None = None) -> str:
         """The sentence as plain text, its times in UTC."""
-        return "".join(part if isinstance(part, str) else clock(part, now) for part in self.parts)
+        return "".join(text for text, _ in self.pieces(now))
+
+    def pieces(self, now: datetime | None = None) -> list[tuple[str, datetime | None]]:
+        """The pieces as text, and for each time also the time itself."""
+        return [(part, None) if isinstance(part, str) else (clock(part, now), part) for part in self.parts]
 
 
 def tell(standing: Standing) -> Sentence:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+from uuid import UUID
 
 from celery import shared_task
 from django.db import InterfaceError, OperationalError
 
-from intents import callbacks, sweep as sweeping, tallying
+from intents import bulk_actions, callbacks, sweep as sweeping, tallying
 
 logger = logging.getLogger(__name__)
 
@@ -37,3 +38,25 @@ def tally() -> None:
 def forget_old_requests() -> None:
     """Forget idempotency keys that nobody repeats any more."""
     sweeping.forget_old_requests()
+
+
+@shared_task(name="intents.tasks.run_bulk_action")
+def run_bulk_action(action_id: str) -> None:
+    """Go on with an action on many intents for a second, then let others have their turn."""
+    try:
+        has_more = bulk_actions.run(UUID(action_id))
+    except (OperationalError, InterfaceError) as error:
+        logger.warning("The database is away; the action goes on later. %s", type(error).__name__)
+        return
+    if has_more:
+        run_bulk_action.delay(action_id)
+
+
+@shared_task(name="intents.tasks.resume_bulk_actions")
+def resume_bulk_actions() -> None:
+    """Go on with the actions that have lost their worker, or were never told of."""
+    try:
+        for action_id in bulk_actions.stalled():
+            run_bulk_action.delay(str(action_id))
+    except (OperationalError, InterfaceError) as error:
+        logger.warning("The database is away; actions go on later. %s", type(error).__name__)
