@@ -117,6 +117,6 @@ class Gauges:
 
     async def _look(self) -> None:
         for workspace_id in list(self._gauges):
-            overview = await finding.run_on_pool(overviews.cached(workspace_id))
+            overview = await finding.run_on_pool(overviews.refreshed(workspace_id))
             for gauge in self._gauges.get(workspace_id, ()):
                 gauge.show(overview)

@@ -114,7 +114,9 @@ if (bar) {
       : number
         ? `${number} selected`
         : "Nothing selected";
-    bar.classList.toggle("is-active", allMatching.checked || number > 0);
+    const isActive = allMatching.checked || number > 0;
+    bar.classList.toggle("is-active", isActive);
+    for (const button of bar.querySelectorAll("button")) button.disabled = !isActive;
     pickAll.checked = number > 0 && number === all.length;
     pickAll.indeterminate = number > 0 && number < all.length;
   };
@@ -134,11 +136,6 @@ if (bar) {
   });
 
   rows.addEventListener("change", count);
-  bar.closest("form").addEventListener("submit", (event) => {
-    if (allMatching.checked || boxes().some((box) => box.checked)) return;
-    event.preventDefault();
-    chosen.textContent = "Select some intents first";
-  });
   new MutationObserver(() => {
     for (const box of boxes()) box.disabled = allMatching.checked;
     count();
