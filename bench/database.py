@@ -45,6 +45,7 @@ CLEAN: tuple[LiteralString, ...] = (
     "DELETE FROM intents_timer WHERE intent_id > %s",
     "DELETE FROM intents_idempotencyrecord WHERE intent_id > %s",
     "DELETE FROM intents_event WHERE intent_id > %s",
+    "DELETE FROM intents_standing WHERE intent_id > %s",
     "DELETE FROM intents_intent WHERE id > %s",
 )
 NOTHING = "00000000-0000-0000-0000-000000000000"

@@ -20,6 +20,8 @@ FIGURES = (
     "redelivery_websocket",
     "idle_sse",
     "idle_websocket",
+    "dashboard_visible",
+    "dashboard_list",
     "size",
 )
 
@@ -67,7 +69,7 @@ def parse() -> Options:
     names = [name.strip() for name in found.only.split(",") if name.strip()]
     if unknown := [name for name in names if name not in FIGURES]:
         parser.error(f"no such figure: {', '.join(unknown)}; there are {', '.join(FIGURES)}")
-    if "size" in names:
+    if {"size", "dashboard_list"} & set(names):
         found.large = found.large or 1_000_000
-    chosen = names or [name for name in FIGURES if name != "size" or found.large]
+    chosen = names or [name for name in FIGURES if name not in ("size", "dashboard_list") or found.large]
     return Options(**{**vars(found), "only": frozenset(chosen)})

@@ -18,8 +18,9 @@ class Failed(Exception):
 class Connection(asyncio.Protocol):
     """One connection; one request at a time."""
 
-    def __init__(self, host: str, key: str) -> None:
-        self._head = f"HTTP/1.1\r\nhost: {host}\r\nx-api-key: {key}\r\n".encode()
+    def __init__(self, host: str, key: str, cookie: str = "") -> None:
+        who = f"cookie: {cookie}" if cookie else f"x-api-key: {key}"
+        self._head = f"HTTP/1.1\r\nhost: {host}\r\n{who}\r\n".encode()
         self._transport: asyncio.Transport | None = None
         self._parser: Any = None
         self._answer: asyncio.Future[bytes] | None = None
@@ -101,11 +102,11 @@ class Events:
                     self._heard(orjson.loads(line[6:]))
 
 
-async def connect(url: str, key: str) -> Connection:
-    """An open connection."""
+async def connect(url: str, key: str, *, cookie: str = "") -> Connection:
+    """An open connection of whoever has that key, or that session."""
     place = urlsplit(url)
     loop = asyncio.get_running_loop()
     _, connection = await loop.create_connection(
-        lambda: Connection(place.netloc, key), place.hostname or "", place.port or 80
+        lambda: Connection(place.netloc, key, cookie), place.hostname or "", place.port or 80
     )
     return connection
