@@ -92,10 +92,21 @@ PLACES: Final[dict[str, Role]] = {
     "intents/views/": Role.VIEWER,
     "intents/views/<int:view_id>/delete/": Role.VIEWER,
     "dead-letters/": Role.VIEWER,
+    "intents/<uuid:intent_id>/": Role.VIEWER,
+    "intents/<uuid:intent_id>/events/": Role.VIEWER,
+    "intents/<uuid:intent_id>/actions/": Role.VIEWER,
+    "intents/<uuid:intent_id>/export/": Role.VIEWER,
+    "intents/<uuid:intent_id>/cancellation/": Role.OPERATOR,
+    "intents/<uuid:intent_id>/redelivery/": Role.OPERATOR,
+    "intents/<uuid:intent_id>/retries/": Role.OPERATOR,
+    "bulk/": Role.OPERATOR,
+    "bulk/<uuid:action_id>/": Role.VIEWER,
+    "bulk/<uuid:action_id>/stop/": Role.OPERATOR,
 }
 
 #: live parts of those pages, as server-sent events below /live/o/<organization>/<workspace>/: the same members
 LIVE: Final[dict[str, Role]] = {
     "": Role.VIEWER,
     "intents": Role.VIEWER,
+    "intents/<uuid:intent_id>": Role.VIEWER,
 }

@@ -5,11 +5,12 @@ from __future__ import annotations
 from django.urls import path
 
 from agents.pages.shell import PLACE
-from intents.pages import live
+from intents.pages import live, live_intent
 
 app_name = "live"
 
 urlpatterns = [
     path(PLACE, live.overview, name="overview"),
     path(f"{PLACE}intents", live.intents, name="list"),
+    path(f"{PLACE}intents/<uuid:intent_id>", live_intent.intent, name="intent"),
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from agents.pages.shell import PLACE
-from intents.pages import views_dead_letters, views_list, views_overview
+from intents.pages import views_bulk, views_dead_letters, views_intent, views_list, views_overview
 
 app_name = "intents"
 
@@ -15,5 +15,15 @@ urlpatterns = [
     path(f"{PLACE}intents/number/", views_list.number, name="number"),
     path(f"{PLACE}intents/views/", views_list.save_view, name="save-view"),
     path(f"{PLACE}intents/views/<int:view_id>/delete/", views_list.delete_view, name="delete-view"),
+    path(f"{PLACE}intents/<uuid:intent_id>/", views_intent.intent, name="intent"),
+    path(f"{PLACE}intents/<uuid:intent_id>/events/", views_intent.events, name="events"),
+    path(f"{PLACE}intents/<uuid:intent_id>/actions/", views_intent.offered, name="actions"),
+    path(f"{PLACE}intents/<uuid:intent_id>/export/", views_intent.export, name="export"),
+    path(f"{PLACE}intents/<uuid:intent_id>/cancellation/", views_intent.cancellation, name="cancellation"),
+    path(f"{PLACE}intents/<uuid:intent_id>/redelivery/", views_intent.redelivery, name="redelivery"),
+    path(f"{PLACE}intents/<uuid:intent_id>/retries/", views_intent.retries, name="retries"),
+    path(f"{PLACE}bulk/", views_bulk.bulk_new, name="bulk_new"),
+    path(f"{PLACE}bulk/<uuid:action_id>/", views_bulk.bulk, name="bulk"),
+    path(f"{PLACE}bulk/<uuid:action_id>/stop/", views_bulk.bulk_stop, name="bulk_stop"),
     path(f"{PLACE}dead-letters/", views_dead_letters.dead_letters, name="dead-letters"),
 ]

@@ -1,6 +1,6 @@
 -- Runs of an intent's events, each from its first number to its last, and how long after the event before each came.
 SELECT
-    event.seq, event.type, event.status, event.actor, event.at, before.at AS after,
+    event.intent_id, event.seq, event.type, event.status, event.actor, event.at, before.at AS after,
     octet_length(event.details::text) AS size,
     CASE WHEN octet_length(event.details::text) <= %(largest)s THEN event.details::text ELSE '{}' END AS details
 FROM unnest(%(firsts)s::int[], %(lasts)s::int[]) AS run (first, last)
