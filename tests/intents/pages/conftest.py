@@ -29,11 +29,11 @@ class Member:
     def get(self, path: str = "", **options: Any) -> HttpResponse:
         """A page of the workspace."""
         answer: Any = self.client.get(self.root + path, **options)
-        return answer  # type: ignore[no-any-return]
+        return answer
 
     def post(self, path: str, data: dict[str, Any]) -> HttpResponse:
         answer: Any = self.client.post(self.root + path, data)
-        return answer  # type: ignore[no-any-return]
+        return answer
 
 
 def member(agent: Agent, role: Role, *, of: Agent | None = None) -> Member:

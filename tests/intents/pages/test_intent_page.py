@@ -29,7 +29,7 @@ ACTIONS = ("cancellation", "redelivery", "retries")
 
 
 def text_of(response: Any) -> str:
-    return response.content.decode()  # type: ignore[no-any-return]
+    return response.content.decode()
 
 
 def sentence(html: str) -> str:
