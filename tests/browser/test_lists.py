@@ -197,3 +197,38 @@ def test_nothing_is_wider_than_a_phone(perdure: Perdure, person: MakePerson, ope
     for path in ("", "intents/", "dead-letters/"):
         page.goto(f"/o/myorg/production/{path}")
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], path
+
+
+def test_what_is_selected_is_handed_over(browser_page: Page, operator: Operator, worker: Account) -> None:
+    intents = [operator.submit(worker) for _ in range(3)]
+    page = browser_page
+    page.goto(f"{LIST}?agent={worker.address}")
+    expect(page.locator("#bulk").get_by_role("button", name="Cancel…")).to_be_disabled()
+    page.locator(f"#row-{intents[0]}").get_by_role("checkbox").check()
+    page.locator(f"#row-{intents[2]}").get_by_role("checkbox").check()
+    page.locator("#bulk").get_by_role("button", name="Cancel…").click()
+    page.wait_for_url("**/bulk/")
+    expect(page.locator("main")).to_contain_text("2")
+
+    page.goto(f"{LIST}?agent={worker.address}")
+    page.get_by_label("all that fit").check()
+    expect(page.locator("#number")).to_have_text("(3)")
+    page.locator("#bulk").get_by_role("button", name="Cancel…").click()
+    page.wait_for_url("**/bulk/")
+    expect(page.locator("main")).to_contain_text("3")
+
+
+def test_dead_letters_of_one_kind_are_handed_over(
+    browser_page: Page, operator: Operator, worker: Account
+) -> None:
+    for code in ("one", "one", "other"):
+        fail(operator, operator.submit(worker), code)
+    page = browser_page
+    page.goto("/o/myorg/production/dead-letters/")
+    group = (
+        page.get_by_role("row").filter(has_text=worker.name).filter(has=page.get_by_text("one", exact=True))
+    )
+    group.get_by_role("button", name="Retry all…").click()
+
+    page.wait_for_url("**/bulk/")
+    expect(page.locator("main")).to_contain_text("2")
