@@ -100,6 +100,11 @@ function settle() {
   else showPending();
 }
 
+new MutationObserver(() => {
+  const shown = document.getElementById("shown");
+  if (shown) shown.textContent = `${rows.children.length} shown`;
+}).observe(rows, { childList: true });
+
 // -- what is selected ---------------------------------------------------------------------------------
 
 if (bar) {
