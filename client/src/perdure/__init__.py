@@ -36,6 +36,7 @@ from perdure.errors import (
     VersionConflict,
     WaitTimedOut,
 )
+from perdure.over_http import steps
 from perdure.records import Checkpoint, Entry, Event, Intent, Item, Record
 
 __all__ = [
@@ -77,4 +78,5 @@ __all__ = [
     "Unavailable",
     "VersionConflict",
     "WaitTimedOut",
+    "steps",
 ]
