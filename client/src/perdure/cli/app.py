@@ -95,7 +95,7 @@ def run(arguments: list[str]) -> int:
 def _misused(out: Output, error: Exception) -> Exit:
     """Say what about the command line could not be understood."""
     context = getattr(error, "ctx", None)
-    if type(error).__name__ == "NoArgsIsHelpError":
+    if type(error).__name__ == "NoArgsIsHelpError" and not out.as_json:
         out.note(str(error), "")
         return Exit.USAGE
     where = context.command_path if context is not None else "perdure"
