@@ -144,7 +144,7 @@ def retry_many(
     return answers
 
 
-def _again(intent: Intent, actor: str, payload: Any) -> Submission:
+def _again(intent: Intent, actor: str, payload: Any, checkpoints: bool) -> Submission:
     ttl = None
     if intent.deadline_at is not None:
         # As long as it had the first time.
@@ -165,8 +165,8 @@ def _again(intent: Intent, actor: str, payload: Any) -> Submission:
         attributes=document(intent.attributes),
         reply_to=intent.reply_to,
         retry_of_id=intent.pk,
+        inherits=checkpoints and intent.checkpoint_count > 0,
         ttl_seconds=ttl,
         remind_after_seconds=remind_after if isinstance(remind_after, int) else None,
         max_delivery_attempts=intent.max_delivery_attempts,
     )
-        inherits=checkpoints and intent.checkpoint_count > 0,
