@@ -17,8 +17,8 @@ from intents import finding, ledger, rows, saved_views
 from intents.filters import SPANS, Filters
 from intents.finding import Found
 from intents.lifecycle import OPEN, Status
-from intents.pages.rows import Frame
 from intents.pages.chips import chips
+from intents.pages.rows import Frame
 
 #: Of agents and types that the filters' fields offer.
 MOST_CHOICES = 50
