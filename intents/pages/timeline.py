@@ -38,13 +38,15 @@ class Head:
     chapter: Chapter
     max_attempts: int
     agent: str
+    #: there is no other chapter
+    is_only: bool
 
     template = "intents/_attempt.html"
 
     @property
     def title(self) -> str:
         if not self.chapter.attempt:
-            return "Before the first attempt"
+            return "So far" if self.is_only else "Before the first attempt"
         return f"Attempt {self.chapter.attempt} of {self.max_attempts}"
 
     @property
@@ -119,7 +121,7 @@ def rows(
         if (chapter := beginnings.get(happening.seq)) is not None:
             if (loss := _loss_before(dossier, chapter)) is not None:
                 yield loss
-            yield Head(chapter, maximum, dossier.standing.agent)
+            yield Head(chapter, maximum, dossier.standing.agent, len(dossier.chapters) == 1)
         view = events.view(happening, maximum)
         yield EventRow(view, is_first_of_day=view.day != day)
         day = view.day
@@ -146,7 +148,7 @@ def heads(dossier: Dossier, since: int) -> list[Head]:
     """The heads of the chapters that may look different after event `since`: the newest, and the one before."""
     maximum = dossier.row["max_delivery_attempts"]
     return [
-        Head(chapter, maximum, dossier.standing.agent)
+        Head(chapter, maximum, dossier.standing.agent, len(dossier.chapters) == 1)
         for chapter in dossier.chapters[-2:]
         if chapter.first <= since
     ]
@@ -176,4 +178,4 @@ def strip(dossier: Dossier) -> Strip:
         for span in spans
         if span.chapter is not None and span.chapter.fate is not None
     ]
-    return Strip(spans, lasts, f"{lasts} in all" + (f": {', '.join(told)}" if told else ", no attempt yet"))
+    return Strip(spans, lasts, f"{lasts} in all" + (f": {', '.join(told)}" if told else ", no attempt"))

@@ -6,17 +6,21 @@ import json
 import re
 from time import perf_counter
 from typing import Any
+from unittest.mock import Mock
 from uuid import uuid4
 
 import pytest
+from django.contrib.auth.models import User
 from django.contrib.messages import get_messages
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from agents.models import Agent, AuditEntry
-from intents import ledger
+from agents.pages import shell
+from intents import dossier, ledger
 from intents.lifecycle import EventType
 from intents.models import Delivery, Event, Intent
+from intents.pages import live_intent
 from intents.records import Ending, Save
 from tests.intents.factories import hold, make_delivery, make_intent, make_intents, slot
 from tests.intents.pages.conftest import Member
@@ -62,7 +66,7 @@ def test_it_opens_with_a_sentence_and_tells_each_event(viewer: Member, agent: Ag
     assert sentence(html) == f"Waiting: no agent has ever connected to {agent.address}."
     assert 'id="event-1"' in html
     assert 'id="event-2"' in html
-    assert "Before the first attempt" in html
+    assert "So far" in html
     assert "rows" in html
 
 
@@ -195,11 +199,15 @@ def test_a_long_history_is_shown_by_its_ends_and_on_demand(viewer: Member, agent
     assert viewer.get(f"intents/{intent.pk}/events/?first=9&last=6000").status_code == 404
 
 
-def test_five_thousand_events_cost_no_more_than_a_few_queries(viewer: Member, agent: Agent) -> None:
+def test_five_thousand_events_are_read_in_a_few_statements_and_in_time(
+    viewer: Member, agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
     intent = make_intent(agent)
     lengthen(intent, 5_000)
     viewer.get(f"intents/{intent.pk}/")
-    times = []
+    times: list[float] = []
+    read = Mock(side_effect=ledger.read)
+    monkeypatch.setattr(ledger, "read", read)
 
     for _ in range(20):
         started = perf_counter()
@@ -209,7 +217,7 @@ def test_five_thousand_events_cost_no_more_than_a_few_queries(viewer: Member, ag
             assert viewer.get(f"intents/{intent.pk}/").status_code == 200
         times.append(perf_counter() - started)
 
-    assert len(queries) <= 12
+    assert len(queries) + read.call_count / 20 <= 8
     # Measured at 300 ms at most on an idle machine; here others may run at the same time.
     assert sorted(times)[10] < 0.6
 
@@ -295,3 +303,30 @@ def test_viewers_and_strangers_change_nothing_in_bulk(viewer: Member, stranger: 
 )
 def test_forms_that_make_no_sense_are_refused(operator: Member, fields: dict[str, Any]) -> None:
     assert operator.post("bulk/", fields).status_code in (400, 422)
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_text_is_text_in_streamed_parts_and_ends_no_frame(
+    operator: Member, agent: Agent, text: str
+) -> None:
+    text = f"{text}\r\n\r\nevent: reload\rdata: x\n"
+    intent = make_intent(agent, from_agent=text)
+    finish(intent, EventType.FAILED, error={"code": text, "message": text, text: text})
+    place = shell.place_of(operator_of(operator), *operator.root.strip("/").split("/")[1:])
+    assert place is not None
+    found = dossier.now(
+        dossier.of(intent.pk, organization_id=intent.organization_id, workspace_id=intent.workspace_id)
+    )
+
+    frames = list(live_intent._Told(place).standing(found))
+
+    assert len(frames) >= 5
+    for frame in frames:
+        name, *lines = frame.decode().removesuffix("\n\n").split("\n")
+        assert name in ("event: part", "event: actions")
+        assert all(line.startswith("data: ") and "\r" not in line for line in lines)
+        assert_harmless("\n".join(line.removeprefix("data: ") for line in lines))
+
+
+def operator_of(member: Member) -> User:
+    return User.objects.get(pk=member.client.session["_auth_user_id"])
