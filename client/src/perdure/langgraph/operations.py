@@ -206,7 +206,7 @@ class Operations:
     def put_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str
     ) -> Plan[None]:
-        """Store what a task wrote. Of ordinary writes the first stays, of special ones (errors, interrupts) the last."""
+        """Store what a task wrote. Ordinary writes: the first stays; special ones (errors, interrupts): the last."""
         _, thread, namespace = self._place(config)
         checkpoint_id = config["configurable"]["checkpoint_id"]
         packing = Packing(self.serde)

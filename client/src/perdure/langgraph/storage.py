@@ -1,4 +1,4 @@
-"""What a saver of LangGraph asks of a thread of Perdure, as plans: no operation here knows whether it blocks or awaits."""
+"""What a saver of LangGraph asks of a thread of Perdure, as plans: none of them knows whether it blocks or awaits."""
 
 from __future__ import annotations
 
@@ -56,13 +56,17 @@ class Threads:
         """Copy all that is in the thread to a new one."""
         yield from self._ask("POST", f"/{segment(thread)}/copy", json={"to": to})
 
-    def items(self, thread: str, *, after: str | None = None, limit: int | None = None, **how: Any) -> Plan[list[Any]]:
-        """Items in the order of their keys, all of them or the first so many, with their values unless `values=False`."""
+    def items(
+        self, thread: str, *, after: str | None = None, limit: int | None = None, **how: Any
+    ) -> Plan[list[Any]]:
+        """Items in the order of their keys, all or the first so many, with their values unless `values=False`."""
         found: list[Any] = []
         path = f"/{segment(thread)}/items"
         while True:
             room = KEYS if limit is None else min(KEYS, limit - len(found))
-            answer = yield from self._ask("GET", path, params={"values": True, **how, "after": after, "limit": room})
+            answer = yield from self._ask(
+                "GET", path, params={"values": True, **how, "after": after, "limit": room}
+            )
             found += answer["items"]
             after = answer.get("next_after")
             if after is None or (limit is not None and len(found) >= limit):
@@ -139,7 +143,9 @@ class Shelf:
     threads: Threads
     serde: SerializerProtocol
 
-    def records(self, thread: str, namespace: str, *, limit: int | None = None, **how: Any) -> Plan[list[Record]]:
+    def records(
+        self, thread: str, namespace: str, *, limit: int | None = None, **how: Any
+    ) -> Plan[list[Record]]:
         """Checkpoints of a namespace, newest first."""
         prefix = checkpoint_key(namespace, "")
         items = yield from self.threads.items(thread, prefix=prefix, order="desc", limit=limit, **how)
@@ -150,7 +156,9 @@ class Shelf:
         items = yield from self.threads.get(thread, [checkpoint_key(namespace, checkpoint_id)])
         return Record.load(self.serde, items[0]) if items else None
 
-    def writes(self, thread: str, namespace: str, records: Sequence[Record]) -> Plan[dict[str, list[TaskWrites]]]:
+    def writes(
+        self, thread: str, namespace: str, records: Sequence[Record]
+    ) -> Plan[dict[str, list[TaskWrites]]]:
         """What was written after these checkpoints, which are in order, newest first; by their ids."""
         ids = [record.checkpoint["id"] for record in records]
         tasks: dict[str, list[TaskWrites]] = {checkpoint_id: [] for checkpoint_id in ids}
@@ -233,7 +241,9 @@ class Shelf:
         kept: set[str] = set()
         newest = yield from self.records(thread, namespace, limit=1)
         record = newest[0] if newest else None
-        counters: Mapping[str, Any] = (record.metadata.get("counters_since_delta_snapshot") or {}) if record else {}
+        counters: Mapping[str, Any] = (
+            (record.metadata.get("counters_since_delta_snapshot") or {}) if record else {}
+        )
         wanted = set(counters)
         while record is not None:
             kept.add(record.checkpoint["id"])
