@@ -3,6 +3,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# The client is a package of its own: its checks and tests run beside the server's packages, not among them.
+IN_CLIENT := cd client && $(abspath $(BIN))
 PRODUCTION_CHECK := DJANGO_SETTINGS_MODULE=controlplane.settings.production PERDURE_KEY_PEPPER=checked \
 	SECRET_KEY=a-key-that-is-only-checked-and-never-signs-anything-0123456789 ALLOWED_HOSTS=perdure.example \
 	DATABASE_URL=postgresql://checked@localhost/checked REDIS_URL=redis://localhost
@@ -20,6 +22,7 @@ up: $(VENV)/installed ## Run all of Perdure until Ctrl-C
 
 test: $(VENV)/installed ## Run all tests against real PostgreSQL and Valkey
 	$(BIN)/python -m pytest $(TESTS)
+	$(if $(TESTS),,$(IN_CLIENT)/python -m pytest)
 
 deep: $(VENV)/installed ## Hold 600 fresh random histories against the ledger; takes some minutes
 	PERDURE_HISTORIES=600 $(BIN)/python -m pytest tests/intents/test_ledger_properties.py
@@ -29,6 +32,9 @@ check: $(VENV)/installed ## Everything that can be told without running it
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	$(IN_CLIENT)/ruff check .
+	$(IN_CLIENT)/ruff format --check .
+	$(IN_CLIENT)/mypy
 	$(PRODUCTION_CHECK) $(BIN)/python manage.py check --deploy --fail-level WARNING
 	DJANGO_SETTINGS_MODULE=controlplane.settings.test $(BIN)/python -W ignore::RuntimeWarning \
 		manage.py makemigrations --check --dry-run
@@ -39,16 +45,20 @@ bench: $(VENV)/installed ## Measure throughput and latency against the database'
 format: $(VENV)/installed ## Lay out the code as `make check` wants it
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
+	$(IN_CLIENT)/ruff check --fix-only --quiet .
+	$(IN_CLIENT)/ruff format .
 
 lock: $(VENV)/installed ## Resolve the dependencies anew; LOCK_OPTIONS=--upgrade takes the newest
 	$(COMPILE) requirements.in --output-file requirements.txt
 	$(COMPILE) requirements-dev.in --output-file requirements-dev.txt
 
 # Installs only when the lock has changed since; without that it needs no network.
-$(VENV)/installed: requirements-dev.txt
+$(VENV)/installed: requirements-dev.txt client/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Perdure needs Python 3.11 or newer")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing what Perdure needs into $(VENV); this happens once."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps \
 		--requirement requirements-dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-index --no-build-isolation \
+		--editable client
 	@touch $@

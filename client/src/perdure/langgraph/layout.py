@@ -3,11 +3,11 @@
 | Key | Item |
 | --- | --- |
 | `c:<namespace>:<checkpoint id>` | a checkpoint with its metadata, and its channels' values while they are small |
-| `w:<namespace>:<checkpoint id>:<task id>` | what a task has written after it; those of errors and interrupts end in `:<n>` |
+| `w:<namespace>:<checkpoint id>:<task id>` | what a task has written after it; errors and interrupts end in `:<n>` |
 | `b:<hash>:<part>` | a part of a large value, kept once however many checkpoints share it |
 
-All of them are made by the saver's own serializer, so what encrypts a checkpoint encrypts everything; to the server they
-are bytes. Within a namespace, ids of checkpoints sort by age, and so do the keys.
+All of them are made by the saver's own serializer, so what encrypts a checkpoint encrypts everything; to the server
+they are bytes. Within a namespace, ids of checkpoints sort by age, and so do the keys.
 """
 
 from __future__ import annotations
