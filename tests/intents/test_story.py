@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -165,10 +166,10 @@ def test_a_deadline_that_passed() -> None:
 
 def test_every_obstacle_has_its_sentence() -> None:
     for code in Obstacle:
-        waiting = {"waiting_reason": WaitingReason.HUMAN} if code is Obstacle.WAITING else {}
-        sentence = tell(
-            Standing("IN_PROGRESS", ADDRESS, NOON, 1, 3, blocking=blocked(code, "It is so."), **waiting)
-        )
+        standing = Standing("IN_PROGRESS", ADDRESS, NOON, 1, 3, blocking=blocked(code, "It is so."))
+        if code is Obstacle.WAITING:
+            standing = replace(standing, waiting_reason=WaitingReason.HUMAN)
+        sentence = tell(standing)
         assert sentence.text(NOON).endswith(".")
         assert sentence.tone in ("running", "waiting", "blocked", "bad")
 
