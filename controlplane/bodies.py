@@ -89,4 +89,5 @@ def _declared_length(scope: Scope) -> int:
 
 
 def _too_large(limit: int) -> PayloadTooLarge:
-    return PayloadTooLarge(f"the request body is larger than {limit} bytes", details={"limit": limit})
+    details = {"limit": limit} | ({"limit_of": "value"} if limit == CHECKPOINT else {})
+    return PayloadTooLarge(f"the request body is larger than {limit} bytes", details=details)

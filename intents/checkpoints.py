@@ -8,7 +8,7 @@ from typing import Any, Final
 import orjson
 from django.conf import settings
 
-from agents.errors import ApiError
+from agents.errors import ApiError, NotFound
 from intents.errors import Outcome
 from intents.models.checkpoint import LONGEST_STEP
 from intents.operations import SMALL
@@ -20,6 +20,12 @@ Body = dict[str, Any]
 #: The most JSON that the checkpoints of one delivery may be, where a frame has room, and where it has less.
 IN_FRAME: Final = 64 * 1024
 IN_STREAM: Final = 16 * 1024
+
+
+class CheckpointNotFound(NotFound):
+    """The intent has no such step, or not yet."""
+
+    message = "checkpoint not found"
 
 
 def checked_step(step: str) -> str:

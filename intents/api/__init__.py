@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ninja import Router
 
-from intents.api import collection, ending, operating, reading, scenarios
+from intents.api import checkpoints, collection, ending, operating, reading, scenarios
 
 #: (prefix, router), in the order in which their paths are tried: `batch` and `bulk-cancel` are no ids.
 ROUTERS: tuple[tuple[str, Router], ...] = (
@@ -12,6 +12,7 @@ ROUTERS: tuple[tuple[str, Router], ...] = (
     ("/intents", operating.collection),
     ("/intents", reading.router),
     ("/intents", ending.router),
+    ("/intents", checkpoints.router),
     ("/intents", operating.router),
     ("/agents", reading.streams),
     ("/scenarios", scenarios.router),

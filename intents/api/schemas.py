@@ -121,6 +121,27 @@ class IntentsOut(Answer):
     next_cursor: str | None = None
 
 
+class CheckpointOut(Answer):
+    """A checkpoint, with its value: one's own, or the one that was there before."""
+
+    created: bool
+    checkpoint: dict[str, Any]
+
+
+class CheckpointsOut(Answer):
+    """What has been saved of an intent's work."""
+
+    checkpoints: list[dict[str, Any]]
+    checkpoint_count: int
+
+
+class ReportedOut(Answer):
+    """A usage report that is part of the history."""
+
+    intent_id: UUID
+    seq: int
+
+
 class EventsOut(Answer):
     """An intent's history."""
 
