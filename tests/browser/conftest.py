@@ -43,7 +43,8 @@ def perdure() -> Iterator[Perdure]:
         yield running
 
 
-@pytest.fixture(scope="session")
+# Of the package, not the session: its event loop runs in this thread, where other tests want to run theirs.
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
     """One browser process for the session."""
     with sync_playwright() as playwright:
