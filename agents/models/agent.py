@@ -116,6 +116,9 @@ class Agent(models.Model):
         ]
         indexes = [models.Index(fields=["workspace", "address"], name="agent_by_workspace")]
 
+    def __str__(self) -> str:
+        return self.address
+
     @property
     def is_killed(self) -> bool:
         return self.killed_at is not None
@@ -124,6 +127,3 @@ class Agent(models.Model):
     def address_id(self) -> str:
         """What the mesh calls the agent by: the same number as that of its service account."""
         return ids.address_id(self.service_account_id)
-
-    def __str__(self) -> str:
-        return self.address

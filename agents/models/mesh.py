@@ -1,4 +1,4 @@
-"""What the mesh keeps: what happened to agents, which processes have heard of it, and what agents report of themselves."""
+"""What the mesh keeps: what happened to agents, which processes have heard of it, and what agents report."""
 
 from __future__ import annotations
 
