@@ -47,6 +47,22 @@ ROUTES: Final[dict[str, Scopes]] = {
     "POST /v1/intents/{intent_id}/redeliver": OPERATE,
     "POST /v1/intents/{intent_id}/retry": OPERATE,
     "GET /v1/agents/{path:address}/intents/stream": AGENT,
+    # threads
+    "GET /v1/threads": READ,
+    "GET /v1/threads/{thread_id}": READ,
+    "DELETE /v1/threads/{thread_id}": AGENT,
+    "POST /v1/threads/{thread_id}/copy": AGENT,
+    "POST /v1/threads/{thread_id}/prune": AGENT,
+    "GET /v1/threads/{thread_id}/items": READ,
+    "DELETE /v1/threads/{thread_id}/items": AGENT,
+    "GET /v1/threads/{thread_id}/items/{path:key}": READ,
+    "PUT /v1/threads/{thread_id}/items/{path:key}": AGENT,
+    "DELETE /v1/threads/{thread_id}/items/{path:key}": AGENT,
+    #: `get` reads; `batch` asks for `agent`
+    "POST /v1/threads/{thread_id}/items/{path:key}": READ,
+    "GET /v1/threads/{thread_id}/entries": READ,
+    "POST /v1/threads/{thread_id}/entries": AGENT,
+    "DELETE /v1/threads/{thread_id}/entries": AGENT,
     # scenarios
     "POST /v1/scenarios/apply": SUBMIT,
     "POST /v1/scenarios/validate": frozenset({Scope.SUBMIT, Scope.READ}),

@@ -19,7 +19,9 @@ CHECKPOINT = 1024 * 1024
 BATCH = 8 * 1024 * 1024
 
 LARGER = {"/v1/intents/batch": BATCH}
-CHECKPOINTS = re.compile(r"/v1/(?:intents/[^/]+/checkpoints|threads)/.+")
+#: Opaque values, one a request; and many at once.
+VALUES = re.compile(r"/v1/(?:intents/[^/]+/checkpoints|threads/[^/]+/items)/.+", re.DOTALL)
+MANY_VALUES = re.compile(r"/v1/threads/[^/]+/(?:items/(?:batch|get)|entries)")
 
 PATIENCE_SECONDS = 60
 
@@ -40,7 +42,12 @@ def limit_of(path: str) -> int:
     """How many bytes a body may have on this path."""
     if (larger := LARGER.get(path)) is not None:
         return larger
-    return CHECKPOINT if "/checkpoints/" in path and CHECKPOINTS.fullmatch(path) else ORDINARY
+    if path.startswith("/v1/threads/") or "/checkpoints/" in path:
+        if MANY_VALUES.fullmatch(path):
+            return BATCH
+        if VALUES.fullmatch(path):
+            return CHECKPOINT
+    return ORDINARY
 
 
 async def read_body(scope: Scope, receive: Receive, path: str) -> bytes:

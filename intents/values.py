@@ -59,6 +59,19 @@ def checked_name(name: str, what: str, *, longest: int, largest: int = 0, has_sl
     return name
 
 
+def checked_part(text: str, *, longest: int) -> str:
+    """The text, if a name could have it in it, also at its beginning.
+
+    Raises:
+        Invalid: it could not.
+    """
+    if len(text) > longest or _UNNAMEABLE.search(text):
+        raise Invalid(
+            f"prefix, start and after have at most {longest} characters, without control characters, in valid UTF-8"
+        )
+    return text
+
+
 def checked_content_type(text: str) -> str:
     """The content type, if it is one.
 

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from ninja import Router
 
-from intents.api import checkpoints, collection, ending, operating, reading, scenarios
+from intents.api import (
+    checkpoints,
+    collection,
+    ending,
+    operating,
+    reading,
+    scenarios,
+    thread_entries,
+    thread_items,
+    threads,
+)
 
 #: (prefix, router), in the order in which their paths are tried: `batch` and `bulk-cancel` are no ids.
 ROUTERS: tuple[tuple[str, Router], ...] = (
@@ -16,4 +26,7 @@ ROUTERS: tuple[tuple[str, Router], ...] = (
     ("/intents", operating.router),
     ("/agents", reading.streams),
     ("/scenarios", scenarios.router),
+    ("/threads", threads.router),
+    ("/threads", thread_items.router),
+    ("/threads", thread_entries.router),
 )
