@@ -14,14 +14,15 @@ from agents.models import Scope
 View = TypeVar("View", bound=Callable[..., Any])
 
 
-def requires(*scopes: str) -> Callable[[View], View]:
+def requires(*scopes: str, while_killed: bool = False) -> Callable[[View], View]:
     """Let only callers in whose key has any of these scopes (or `admin`). Goes below the route's decorator.
 
-    Without scopes, any valid key will do. What was asked for stays readable as `view.required_scopes`.
+    Without scopes, any valid key will do. What was asked for stays readable as `view.required_scopes`. A route that
+    changes something is closed to killed agents, unless it is there for them as well.
     """
     if unknown := set(scopes) - set(Scope):
         raise ValueError(f"unknown scopes: {', '.join(sorted(unknown))}")
-    auth = ApiKeyAuth(*scopes)
+    auth = ApiKeyAuth(*scopes, while_killed=while_killed)
 
     def guard(operation: Operation) -> None:
         # Before parameters are read: who may not enter need not know what the room looks like.

@@ -19,7 +19,7 @@ from ninja.security.base import AuthBase
 
 from agents import postgres, signals, tokens
 from agents.caller import Caller
-from agents.errors import ApiError, Unauthenticated
+from agents.errors import AgentKilled, ApiError, Unauthenticated
 from agents.postgres import DatabaseUnavailable
 
 __all__ = ["ApiKeyAuth", "ApiKeyMiddleware", "Caller", "authenticate", "forget"]
@@ -32,6 +32,8 @@ FRESH_SECONDS = 0.4
 STALE_SECONDS = 0.8
 #: More keys than this at once, and those that are stale are thrown out.
 CACHED_KEYS = 10_000
+#: What changes nothing, a killed agent may do.
+READING = frozenset({"GET", "HEAD", "OPTIONS"})
 #: How exact `last_used_at` is: a write a minute and key.
 LAST_USED_SECONDS = 60
 
@@ -41,6 +43,7 @@ FIND = """
         key.last_used_at IS NULL
             OR key.last_used_at < statement_timestamp() - make_interval(secs => %(last_used_seconds)s) AS is_news,
         agent.service_account_id, agent.address, agent.name, agent.max_in_flight, agent.workspace_id,
+        agent.killed_at IS NOT NULL AS is_killed,
         organization.slug AS organization_slug, workspace.slug AS workspace_slug
     FROM agents_apikey AS key
     JOIN agents_agent AS agent ON agent.id = key.agent_id
@@ -113,6 +116,12 @@ def forget(key_ids: Iterable[str]) -> None:
     for secret_hash, entry in list(_cache.items()):
         if entry.caller.key_id in forgotten:
             _cache.pop(secret_hash, None)
+
+
+def forget_agents(agent_ids: Iterable[int]) -> None:
+    """Look the keys of these agents up afresh when they are used next."""
+    forgotten = set(agent_ids)
+    forget([entry.caller.key_id for entry in _cache.values() if entry.caller.agent_id in forgotten])
 
 
 @receiver(signals.keys_revoked)
@@ -190,14 +199,18 @@ def _in_background(work: Any) -> None:
 
 
 class ApiKeyAuth(AuthBase):
-    """Lets requests of the HTTP API in, and, given scopes, only those whose key has one of them."""
+    """Lets requests of the HTTP API in, and, given scopes, only those whose key has one of them.
+
+    A killed agent may look, and change nothing: what the ledger refuses for sure, this refuses for all routes at once.
+    """
 
     openapi_type = "apiKey"
     openapi_in = "header"
     openapi_name = "x-api-key"
 
-    def __init__(self, *scopes: str) -> None:
+    def __init__(self, *scopes: str, while_killed: bool = False) -> None:
         self.scopes = frozenset(scopes)
+        self.while_killed = while_killed
         super().__init__()
 
     async def __call__(self, request: HttpRequest) -> Caller:
@@ -205,6 +218,8 @@ class ApiKeyAuth(AuthBase):
         caller = await authenticate(headers, request.META.get("REMOTE_ADDR") or "")
         if self.scopes:
             caller.require(*sorted(self.scopes))
+        if caller.is_killed and request.method not in READING and not self.while_killed:
+            raise AgentKilled(f"{caller.address} is killed")
         return caller
 
 

@@ -24,6 +24,8 @@ class Caller:
     workspace_slug: str
     scopes: frozenset[str]
     max_in_flight: int
+    #: the kill switch of its agent is set, as of a moment ago
+    is_killed: bool = False
 
     @property
     def is_admin(self) -> bool:

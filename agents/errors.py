@@ -58,6 +58,13 @@ class Forbidden(ApiError):
     message = "the API key does not permit this"
 
 
+class AgentKilled(Forbidden):
+    """The kill switch is set: nothing goes to this agent or comes from it until somebody resumes it."""
+
+    code = "agent_killed"
+    message = "the agent is killed"
+
+
 class NotFound(ApiError):
     """There is no such object, at least not for this caller."""
 

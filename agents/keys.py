@@ -45,7 +45,7 @@ def issue(
         raise Invalid("expires_at: lies in the past")
     with transaction.atomic():
         # Locked against a revocation at the same moment, which would not see this key.
-        holder = Agent.objects.select_for_update().get(pk=agent.pk)
+        holder = Agent.objects.select_for_update(no_key=True).get(pk=agent.pk)
         if holder.status != AgentStatus.ACTIVE:
             raise Conflict(f"the service account is {holder.status}")
         token = tokens.make(holder.service_account_id)

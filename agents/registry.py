@@ -10,9 +10,9 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
-from agents import addresses, callbacks, keys
+from agents import addresses, callbacks, keys, mesh
 from agents.errors import Conflict, Invalid, InvalidAgentAddress
-from agents.models import Agent, AgentStatus, DeliveryMode, Workspace
+from agents.models import Agent, AgentStatus, DeliveryMode, MeshEventType, Workspace
 
 
 class Settings(TypedDict, total=False):
@@ -68,7 +68,11 @@ def register(workspace: Workspace, name: str, *, created_by: str, **wanted: Unpa
 
 def _register(workspace: Workspace, name: str, address: str, created_by: str, wanted: Settings) -> Registered:
     organization = workspace.organization
-    known = Agent.objects.select_for_update().filter(organization=organization, address=address).first()
+    known = (
+        Agent.objects.select_for_update(no_key=True)
+        .filter(organization=organization, address=address)
+        .first()
+    )
     if known is not None and known.is_registered and known.status != AgentStatus.REVOKED:
         return Registered(known)
     agent = known or Agent(organization=organization, workspace=workspace, address=address)
@@ -77,6 +81,7 @@ def _register(workspace: Workspace, name: str, address: str, created_by: str, wa
     agent.delivery_mode, agent.callback_url, agent.callback_secret = DeliveryMode.STREAM, "", ""
     secret = _apply(agent, wanted)
     _save(agent)
+    mesh.note(agent, MeshEventType.REGISTERED, actor=created_by)
     return Registered(agent, is_new=True, callback_secret=secret)
 
 
@@ -90,7 +95,7 @@ def change(agent: Agent, **wanted: Unpack[Settings]) -> Registered:
     if wanted.get("status") == AgentStatus.REVOKED:
         return Registered(revoke(agent))
     with transaction.atomic():
-        agent = Agent.objects.select_for_update().select_related("workspace").get(pk=agent.pk)
+        agent = _locked(agent)
         if agent.status == AgentStatus.REVOKED:
             raise Conflict("the service account is revoked")
         secret = _apply(agent, wanted)
@@ -103,7 +108,7 @@ def change(agent: Agent, **wanted: Unpack[Settings]) -> Registered:
 def revoke(agent: Agent) -> Agent:
     """Revoke an agent and all its keys. Its address, and what was sent to it, remain."""
     with transaction.atomic():
-        agent = Agent.objects.select_for_update().select_related("workspace").get(pk=agent.pk)
+        agent = _locked(agent)
         agent.status = AgentStatus.REVOKED
         _save(agent)
         open_keys = agent.api_keys.filter(revoked_at=None)
@@ -111,6 +116,12 @@ def revoke(agent: Agent) -> Agent:
         open_keys.update(revoked_at=Now())
         keys.announce_revoked(key_ids)
     return agent
+
+
+def _locked(agent: Agent) -> Agent:
+    # Not the key: who writes for the agent holds that, time and again, and would have to be waited for.
+    locked = Agent.objects.select_for_update(no_key=True, of=("self",)).select_related("workspace")
+    return locked.get(pk=agent.pk)
 
 
 def _apply(agent: Agent, wanted: Settings) -> str:

@@ -9,4 +9,5 @@ class IntentsConfig(AppConfig):
 
     def ready(self) -> None:
         """Let the doorbell hear of every committed change, whichever process it was made in."""
+        from intents import switching  # noqa: F401  (its receiver, too)
         from intents.realtime import runtime  # noqa: F401  (its receivers)

@@ -27,6 +27,7 @@ class Obstacle(StrEnum):
     AT_LIMIT = "agent_at_limit"
     SUSPENDED = "agent_suspended"
     # These keep it from being claimed.
+    KILLED = "agent_killed"
     HELD = "held"
     SCHEDULED = "scheduled"
     EXHAUSTED = "attempts_exhausted"
@@ -95,6 +96,8 @@ def of_row(row: Row) -> Blocking | None:
         return None
     if row["delivery_attempt"] is None:
         return _not_owed(row)
+    if row["killed_at"] is not None:
+        return _killed(row)
     if row["is_claimable"]:
         return _claimable(row)
     if row["is_later"]:
@@ -103,6 +106,15 @@ def of_row(row: Row) -> Blocking | None:
         f"All {row['max_attempts']} delivery attempts are used up; the intent is being closed.",
         Obstacle.EXHAUSTED,
         "It fails within a second or two.",
+    )
+
+
+def _killed(row: Row) -> Blocking:
+    because = f" ({row['kill_reason']})" if row["kill_reason"] else ""
+    return Blocking(
+        f"{row['agent_address']} was killed by {row['killed_by']} at {_clock(row['killed_at'], row)}{because}.",
+        Obstacle.KILLED,
+        "Somebody resumes the agent.",
     )
 
 

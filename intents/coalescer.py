@@ -333,6 +333,11 @@ async def take_over(agent_id: int, since: int, session: UUID) -> int:
     return await run(lambda changes: operations.take_over(agent_id, since, session, changes))
 
 
+async def interrupt(agents: Sequence[int]) -> int:
+    """Take from these agents, if they are killed, what they hold."""
+    return await run(lambda changes: operations.interrupt(agents, changes))
+
+
 async def expire_sessions(sessions: Sequence[UUID]) -> None:
     """End the leases of connections whose process is gone."""
     await run(lambda changes: operations.expire_sessions(sessions, changes))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from agents.errors import Conflict, Forbidden, NotFound
+from agents.errors import AgentKilled, Conflict, Forbidden, NotFound
 
 
 class Outcome(StrEnum):
@@ -15,6 +15,7 @@ class Outcome(StrEnum):
     LEASE_LOST = "lease_lost"
     UNKNOWN = "unknown"
     FORBIDDEN = "forbidden"
+    AGENT_KILLED = "agent_killed"
     #: Of checkpoints: an earlier one stands, or there is no room.
     REPEATED = "repeated"
     TOO_MANY = "too_many"
@@ -72,4 +73,5 @@ _MEANING: dict[Outcome, type[NotFound | Conflict | Forbidden]] = {
     Outcome.LEASE_LOST: LeaseLost,
     Outcome.UNKNOWN: IntentNotFound,
     Outcome.FORBIDDEN: NotYours,
+    Outcome.AGENT_KILLED: AgentKilled,
 }

@@ -111,6 +111,7 @@ wake: Callable[[Sequence[Wake]], list[Done]] = _now(operations.wake)
 checkpoint: Callable[[Sequence[Save]], list[Saved]] = _now(progress.checkpoint)
 report: Callable[[Sequence[Report]], list[Done]] = _now(progress.report)
 expire_sessions: Callable[[Sequence[UUID]], None] = _now(operations.expire_sessions)
+interrupt: Callable[[Sequence[int]], int] = _now(operations.interrupt)
 
 
 def exhaust(limit: int = 500) -> int:

@@ -277,6 +277,12 @@ def extend(asked: Sequence[Hold], changes: Changes) -> Steps[list[Done]]:
     return [Done(Outcome(row["outcome"]), row) for row in rows]
 
 
+def interrupt(agents: Sequence[int], changes: Changes) -> Steps[int]:
+    """Take from these agents, if they are killed, what they hold, and say how much that was."""
+    rows = yield "interrupt", {"agents": list(agents)}
+    return len(rows)
+
+
 def wait(asked: Sequence[Wait], changes: Changes) -> Steps[list[Done]]:
     """Let intents wait."""
     rows = yield (

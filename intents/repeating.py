@@ -11,10 +11,10 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models.functions import Now
 
-from agents.errors import ApiError, Conflict, Invalid
+from agents.errors import AgentKilled, ApiError, Conflict, Invalid
 from agents.ids import uuid7
 from intents import ledger
-from intents.errors import IntentTerminal, LeaseLost
+from intents.errors import IntentTerminal
 from intents.models.delivery import Delivery
 from intents.models.intent import Intent
 from intents.operations import document
@@ -84,7 +84,7 @@ def redeliver_many(intents: Sequence[Intent], *, actor: str) -> dict[UUID, ApiEr
         if releases:
             for asked, done in zip(releases, ledger.release(releases), strict=True):
                 if done.outcome != "done":
-                    answers[asked.hold.intent_id] = LeaseLost()
+                    answers[asked.hold.intent_id] = done.outcome.error()
         free = set(due) - held_ids
         Delivery.objects.filter(intent__in=free, due_at__gt=Now()).update(due_at=Now())
         changes = Changes(agents={deliveries[each].agent_id for each in free}, intents=free)
@@ -139,9 +139,19 @@ def retry_many(
     for asked, submitted in zip(again, ledger.submit(again) if again else [], strict=True):
         assert asked.retry_of_id is not None
         answers[asked.retry_of_id] = (
-            submitted if submitted.outcome == "done" else Invalid("the deadline has passed")
+            submitted if submitted.outcome == "done" else _unrepeatable(submitted, asked)
         )
     return answers
+
+
+def _unrepeatable(submitted: Submitted, asked: Submission) -> ApiError:
+    match submitted.outcome:
+        case "sender_killed":
+            return AgentKilled(f"{asked.from_agent} is killed")
+        case "recipient_killed":
+            return AgentKilled(f"{asked.to_agent} is killed")
+        case _:
+            return Invalid("the deadline has passed")
 
 
 def _again(intent: Intent, actor: str, payload: Any, checkpoints: bool) -> Submission:

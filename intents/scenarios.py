@@ -13,7 +13,7 @@ from django.db import transaction
 from agents import addresses, registry
 from agents.addresses import Recipient
 from agents.caller import Caller
-from agents.errors import Invalid
+from agents.errors import AgentKilled, Invalid
 from agents.ids import uuid7
 from agents.models import Agent, DeliveryMode, Scope, Workspace
 from intents import bundle as bundles, ledger, workflow
@@ -92,10 +92,23 @@ def apply(
     """
     with transaction.atomic():
         workspace = Workspace.objects.select_related("organization").get(pk=caller.workspace_id)
+        _check_switches(caller, known)
         participants = [_provision(part, caller, workspace, known) for part in bundle.agents]
         recipients = {address: _recipient(recipient) for address, recipient in known.items()}
         recipients |= {each.part.address: _recipient_of(each.agent) for each in participants}
         return _submit(bundle, body, caller, participants, recipients, _runtime(workspace))
+
+
+def _check_switches(caller: Caller, known: dict[str, Recipient]) -> None:
+    """Refuse what is from a killed agent, or for one. Scenarios that run go on, and wait where they come to one.
+
+    Raises:
+        AgentKilled: one is.
+    """
+    concerned = {caller.agent_id, *(recipient.agent_id for recipient in known.values())}
+    killed = Agent.objects.filter(pk__in=concerned, killed_at__isnull=False).order_by("address").first()
+    if killed is not None:
+        raise AgentKilled(f"{killed.address} is killed")
 
 
 def _submit(
@@ -142,6 +155,8 @@ def _answered(
 ) -> dict[str, Any]:
     if submitted.outcome == "conflict":
         raise IdempotencyConflict
+    if submitted.outcome in ("sender_killed", "recipient_killed"):
+        raise AgentKilled
     if submitted.outcome == "deadline_passed":
         raise Invalid("intent.deadline_at: lies in the past")
     if submitted.response is not None:

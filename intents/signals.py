@@ -23,12 +23,14 @@ class Changes:
     ended: set[UUID] = field(default_factory=set)
     #: API keys that may have been revoked
     keys: set[str] = field(default_factory=set)
+    #: agents that were killed or resumed
+    switched: set[int] = field(default_factory=set)
     #: how many events of each type were recorded; for this process's figures, nobody is told
     events: Counter[str] = field(default_factory=Counter, compare=False)
     dead_letters: int = field(default=0, compare=False)
 
     def __bool__(self) -> bool:
-        return bool(self.agents or self.intents or self.ended or self.keys)
+        return bool(self.agents or self.intents or self.ended or self.keys or self.switched)
 
     def add(self, others: Changes) -> None:
         """Concern all that the others concern as well."""
@@ -36,6 +38,7 @@ class Changes:
         self.intents |= others.intents
         self.ended |= others.ended
         self.keys |= others.keys
+        self.switched |= others.switched
 
 
 #: sent with `changes: Changes`

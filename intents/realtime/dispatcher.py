@@ -21,7 +21,7 @@ from intents.errors import Outcome
 from intents.realtime.mailbox import Closing, Mailbox
 from intents.realtime.observer import Observer
 from intents.realtime.stopping import stop
-from intents.records import Lease, Release, Row, Slot
+from intents.records import Hold, Lease, Release, Row, Slot
 from intents.telemetry import CLAIM_SECONDS, CLAIM_SIZE, CONNECTIONS, DELIVERIES
 
 logger = logging.getLogger(__name__)
@@ -45,6 +45,8 @@ class Dispatcher:
         self._tasks: set[asyncio.Task[None]] = set()
         #: The database was away; leases may have run out although their connections live.
         self._was_cut_off = False
+        #: agents that are killed, as far as this process knows
+        self.killed: set[int] = set()
         #: mailboxes opened and closed since the presence was last told
         self.opened: list[Mailbox] = []
         self.closed: list[UUID] = []
@@ -159,6 +161,8 @@ class Dispatcher:
         leases = await coalescer.claim([slot for _, slot in shares])
         CLAIM_SECONDS.observe(time.perf_counter() - started)
         CLAIM_SIZE.observe(len(leases))
+        if not self.killed.isdisjoint(lease.agent_id for lease in leases):
+            leases = await self._still_held(leases)
         # A session may have two connections; each holds what it was given.
         by_slot: dict[tuple[int, UUID], list[Mailbox]] = defaultdict(list)
         for mailbox, slot in shares:
@@ -196,6 +200,17 @@ class Dispatcher:
             piece *= 2
         return shares
 
+    async def _still_held(self, leases: list[Lease]) -> list[Lease]:
+        """Those of these that were not taken back while the news of a kill overtook the claim."""
+        holds = [
+            Hold(each.intent_id, each.organization_id, agent_id=each.agent_id, token=each.lease_token)
+            for each in leases
+        ]
+        answers = await coalescer.extend(holds)
+        return [
+            lease for lease, answer in zip(leases, answers, strict=True) if answer.outcome is Outcome.DONE
+        ]
+
     def _hand_over(self, mailbox: Mailbox, lease: Lease) -> None:
         DELIVERIES.labels("first" if lease.attempt == 1 and not lease.returns else "redelivery").inc()
         if mailbox.closing:
@@ -223,10 +238,20 @@ class Dispatcher:
         ]
         answers = await coalescer.extend([mailbox.hold_of(lease) for mailbox, lease in held])
         for (mailbox, lease), answer in zip(held, answers, strict=True):
-            if answer.outcome is Outcome.LEASE_LOST and mailbox.held.get(lease.intent_id) is lease:
-                self.settle(mailbox, lease.intent_id)
-                if mailbox.on_lost:
-                    mailbox.on_lost(lease)
+            is_lost = answer.outcome in (Outcome.LEASE_LOST, Outcome.AGENT_KILLED)
+            if is_lost and mailbox.held.get(lease.intent_id) is lease:
+                self._lose(mailbox, lease)
+
+    def take_back(self, agent_id: int) -> None:
+        """The agent has been killed: its connections stay open, and hold nothing any more."""
+        for mailbox in list(self._mailboxes.get(agent_id, ())):
+            for lease in list(mailbox.held.values()):
+                self._lose(mailbox, lease)
+
+    def _lose(self, mailbox: Mailbox, lease: Lease) -> None:
+        self.settle(mailbox, lease.intent_id)
+        if mailbox.on_lost:
+            mailbox.on_lost(lease)
 
     async def _release(self, mailbox: Mailbox, leases: list[Lease]) -> None:
         deadline = time.monotonic() + RELEASE_PATIENCE_SECONDS

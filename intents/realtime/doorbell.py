@@ -124,6 +124,7 @@ def _message(changes: Changes, sender: str) -> dict[str, Any]:
         "intents": _packed(changes.intents),
         "ended": _packed(changes.ended),
         "keys": list(changes.keys),
+        "switched": list(changes.switched),
     }
 
 
@@ -135,6 +136,7 @@ def _changes(message: dict[str, Any]) -> Changes | None:
         _unpacked(message["intents"]),
         _unpacked(message["ended"]),
         set(message["keys"]),
+        set(message["switched"]),
     )
 
 

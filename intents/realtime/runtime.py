@@ -17,12 +17,13 @@ from weakref import WeakSet
 from django.conf import settings
 from django.dispatch import receiver
 
-from agents import presence
+from agents import auth, presence
 from agents.auth import forget
 from agents.pages import attendance
 from agents.postgres import DatabaseUnavailable
 from agents.signals import keys_revoked
 from intents import coalescer
+from intents.realtime import switches
 from intents.realtime.board import Board
 from intents.realtime.dispatcher import Dispatcher
 from intents.realtime.doorbell import Doorbell, ring_from_sync
@@ -135,7 +136,7 @@ class Runtime:
         Who has just come and is not known yet looks by itself once a second; so do all who wait.
         """
         self._look_at(changes)
-        if changes.keys or self.loop.time() - self._alone_at > FRESH_SECONDS:
+        if changes.keys or changes.switched or self.loop.time() - self._alone_at > FRESH_SECONDS:
             self.doorbell.ring(changes)
 
     def _heard_from_others(self, changes: Changes | None) -> None:
@@ -156,8 +157,12 @@ class Runtime:
         if changes.keys:
             # A ring says look, so look, a little ahead of time.
             forget(changes.keys)
-            if any(key in self._guests for key in changes.keys):
-                self.loop.create_task(self._look_once())
+        is_concerned = any(key in self._guests for key in changes.keys)
+        if changes.switched:
+            auth.forget_agents(changes.switched)
+            is_concerned = is_concerned or bool(self._guests)
+        if is_concerned:
+            self.loop.create_task(self._look_once())
 
     # -- the pulse --------------------------------------------------------------------------------------------
 
@@ -234,6 +239,8 @@ class Runtime:
         self.dispatcher.ring(seen["due"])
         if seen["revoked"]:
             self._revoke(seen["revoked"])
+        if seen["switches"]:
+            await switches.heed(seen["switches"], self.dispatcher, self.process)
         self._alone_at = float("-inf") if seen["has_company"] else self.loop.time()
         if not seen["is_known"]:
             self._introduce()

@@ -26,12 +26,16 @@ locked AS (
     ORDER BY intent.id
     FOR UPDATE OF intent
 ),
+unkilled AS (
+{unkilled}
+),
 judged AS (
     SELECT
         asked.*, held.id AS delivery_id, locked.attempt, locked.checkpoint_count, locked.checkpoint_bytes,
         CASE
             WHEN locked.id IS NULL OR locked.organization_id <> asked.organization_id THEN 'unknown'
             WHEN locked.recipient_id <> asked.agent_id THEN 'forbidden'
+            WHEN {killed} THEN 'agent_killed'
             WHEN locked.status IN ('COMPLETED', 'FAILED', 'CANCELED', 'TIMED_OUT') THEN 'already_ended'
             -- What waits has been taken from its agent.
             WHEN {fence} OR locked.status = 'WAITING' THEN 'lease_lost'

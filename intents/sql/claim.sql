@@ -9,7 +9,11 @@ WITH slot AS (
     ) AS slot (agent_id, first, last, session, seconds, is_detached)
 ),
 waiting AS (
-    SELECT agent_id, max(last) AS room FROM slot GROUP BY agent_id
+    SELECT slot.agent_id, max(slot.last) AS room
+    FROM slot
+    JOIN agents_agent AS agent ON agent.id = slot.agent_id
+    WHERE agent.killed_at IS NULL
+    GROUP BY slot.agent_id
 ),
 due AS (
     SELECT
@@ -25,12 +29,21 @@ due AS (
         FOR UPDATE SKIP LOCKED
     ) AS claimable
 ),
+unkilled AS (
+    -- Once more, and locked, which has its price and so is for those that get something: a kill waits for what is handed
+    -- over without its knowledge, and what has not got the lock by then is shown the agent as it is then.
+    SELECT agent.id
+    FROM agents_agent AS agent
+    WHERE agent.id IN (SELECT due.agent_id FROM due) AND agent.killed_at IS NULL
+    FOR KEY SHARE
+),
 numbered AS (
     -- Apart from the update, which would take its rows, and so the numbers, in an order of the planner's choice.
     SELECT shared.*, nextval('intents_delivery_cursor') AS cursor
     FROM (
         SELECT due.id, slot.session, slot.seconds, slot.is_detached
         FROM due
+        JOIN unkilled ON unkilled.id = due.agent_id
         JOIN slot ON slot.agent_id = due.agent_id AND due.place BETWEEN slot.first AND slot.last
         ORDER BY due.agent_id, due.place
     ) AS shared

@@ -3,6 +3,10 @@ WITH spent AS (
     SELECT delivery.*
     FROM intents_delivery AS delivery
     WHERE delivery.claimable_at <= statement_timestamp() AND delivery.attempt >= delivery.max_attempts
+        -- What is owed to a killed agent stays as it is.
+        AND NOT EXISTS (
+            SELECT FROM agents_agent AS agent WHERE agent.id = delivery.agent_id AND agent.killed_at IS NOT NULL
+        )
     ORDER BY delivery.claimable_at
     LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED

@@ -6,23 +6,36 @@ WITH asked AS (
         WITH ORDINALITY AS asked (intent_id, agent_id, token, place)
 ),
 held AS (
-    SELECT delivery.id, delivery.intent_id
+    SELECT delivery.id, delivery.intent_id, delivery.agent_id
     FROM intents_delivery AS delivery
     JOIN asked ON asked.intent_id = delivery.intent_id AND asked.token = delivery.lease_token
     WHERE delivery.lease_seconds IS NOT NULL AND (asked.agent_id IS NULL OR asked.agent_id = delivery.agent_id)
     ORDER BY delivery.id
     FOR UPDATE OF delivery
 ),
+unkilled AS (
+    -- As in unkilled.sql.
+    SELECT agent.id
+    FROM agents_agent AS agent
+    WHERE agent.id IN (SELECT held.agent_id FROM held) AND agent.killed_at IS NULL
+    FOR KEY SHARE
+),
 renewed AS (
     UPDATE intents_delivery AS delivery
     SET lease_expires_at = statement_timestamp() + make_interval(secs => delivery.lease_seconds)
     FROM held
-    WHERE delivery.id = held.id
+    WHERE delivery.id = held.id AND held.agent_id IN (SELECT unkilled.id FROM unkilled)
     RETURNING delivery.intent_id, delivery.agent_id, delivery.lease_token, delivery.lease_expires_at
 )
 SELECT
     asked.place, asked.intent_id, renewed.lease_expires_at,
-    CASE WHEN renewed.intent_id IS NULL THEN 'lease_lost' ELSE 'done' END AS outcome
+    CASE
+        WHEN renewed.intent_id IS NOT NULL THEN 'done'
+        WHEN EXISTS (
+            SELECT FROM agents_agent AS agent WHERE agent.id = asked.agent_id AND agent.killed_at IS NOT NULL
+        ) THEN 'agent_killed'
+        ELSE 'lease_lost'
+    END AS outcome
 FROM asked
 LEFT JOIN renewed
     ON renewed.intent_id = asked.intent_id

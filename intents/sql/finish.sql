@@ -30,6 +30,9 @@ locked AS (
     ORDER BY intent.id
     FOR UPDATE OF intent
 ),
+unkilled AS (
+{unkilled}
+),
 judged AS (
     SELECT
         asked.*, held.id AS delivery_id, locked.status AS status_before, locked.has_timers, locked.scenario_id,
@@ -37,6 +40,7 @@ judged AS (
         CASE
             WHEN locked.id IS NULL OR locked.organization_id <> asked.organization_id THEN 'unknown'
             WHEN locked.recipient_id <> asked.agent_id THEN 'forbidden'
+            WHEN {killed} THEN 'agent_killed'
             WHEN locked.status IN ('COMPLETED', 'FAILED', 'CANCELED', 'TIMED_OUT') THEN 'already_ended'
             WHEN {fence} THEN 'lease_lost'
             WHEN %(alone)s::boolean AND (locked.scenario_id IS NOT NULL OR held.id IS NULL) THEN 'involved'

@@ -3,10 +3,11 @@
 SELECT
     delivery.attempt AS delivery_attempt, delivery.max_attempts, delivery.claimable_at, delivery.lease_token,
     delivery.lease_session, delivery.lease_expires_at, delivery.is_detached, delivery.started_at,
-    COALESCE({due}, false) AS is_claimable,
+    COALESCE({due}, false) AND agent.killed_at IS NULL AS is_claimable,
     delivery.claimable_at > statement_timestamp() AS is_later,
     handed.at AS held_since, holder.client AS held_by,
     agent.address AS agent_address, agent.status AS agent_status, agent.last_seen_at, agent.delivery_mode,
+    agent.killed_at, agent.killed_by, agent.kill_reason,
     listening.connections, listening.room, busy.leased,
     statement_timestamp() AS looked_at
 FROM agents_agent AS agent

@@ -28,6 +28,9 @@ locked AS (
     ORDER BY intent.id
     FOR UPDATE OF intent
 ),
+unkilled AS (
+{unkilled}
+),
 judged AS (
     SELECT
         asked.*, held.id AS delivery_id, held.attempt, locked.status, locked.recipient_id,
@@ -35,6 +38,7 @@ judged AS (
         CASE
             WHEN locked.id IS NULL OR locked.organization_id <> asked.organization_id THEN 'unknown'
             WHEN locked.recipient_id <> asked.agent_id THEN 'forbidden'
+            WHEN {killed} THEN 'agent_killed'
             WHEN locked.status IN ('COMPLETED', 'FAILED', 'CANCELED', 'TIMED_OUT') THEN 'already_ended'
             WHEN held.id IS NULL OR {fence} THEN 'lease_lost'
             WHEN asked.reason = 'closed' AND (held.lease_token IS NULL OR held.lease_seconds IS NULL) THEN 'lease_lost'

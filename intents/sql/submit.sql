@@ -23,8 +23,28 @@ WITH sent AS (
         key, path, request_hash, response
     )
 ),
+unkilled AS (
+    -- Locked: a kill waits for what is recorded without its knowledge, and what has not got the lock by then is shown
+    -- the agent as it is then.
+    SELECT agent.id
+    FROM agents_agent AS agent
+    WHERE agent.id IN (SELECT recipient_id FROM sent UNION SELECT sender_id FROM sent) AND agent.killed_at IS NULL
+    FOR KEY SHARE
+),
+judged AS (
+    SELECT
+        sent.*,
+        CASE
+            -- A scenario that runs goes on: what it owes to a killed agent waits like all that is owed to it.
+            WHEN parent_id IS NULL AND sender_id NOT IN (SELECT id FROM unkilled) THEN 'sender_killed'
+            WHEN parent_id IS NULL AND recipient_id NOT IN (SELECT id FROM unkilled) THEN 'recipient_killed'
+            WHEN ends_at <= statement_timestamp() THEN 'deadline_passed'
+            ELSE 'repeated'
+        END AS outcome
+    FROM sent
+),
 timely AS (
-    SELECT * FROM sent WHERE ends_at IS NULL OR ends_at > statement_timestamp()
+    SELECT * FROM judged WHERE outcome = 'repeated'
 ),
 named AS (
     -- In the order of their keys, so that two of these statements wait for each other one way only.
@@ -82,13 +102,11 @@ timed AS (
     WHERE remind_after_seconds IS NOT NULL
 )
 SELECT
-    sent.id AS intent_id,
+    judged.id AS intent_id,
     CASE
         WHEN accepted.id IS NOT NULL THEN 'done'
-        WHEN timely.id IS NOT NULL THEN 'repeated'
-        ELSE 'deadline_passed'
+        ELSE judged.outcome
     END AS outcome,
     statement_timestamp() AS created_at
-FROM sent
-LEFT JOIN timely USING (id)
+FROM judged
 LEFT JOIN accepted USING (id)

@@ -38,6 +38,9 @@ SELECT
     EXISTS (
         SELECT FROM intents_delivery AS delivery
         WHERE delivery.claimable_at <= statement_timestamp() AND delivery.attempt >= delivery.max_attempts
+            AND NOT EXISTS (
+                SELECT FROM agents_agent AS agent WHERE agent.id = delivery.agent_id AND agent.killed_at IS NOT NULL
+            )
     ) AS has_spent,
     EXISTS (SELECT FROM intents_timer AS timer WHERE timer.due_at <= statement_timestamp()) AS has_due_timers,
     -- A database that has just come back has not heard of anybody for a while.
@@ -51,5 +54,5 @@ SELECT
         SELECT agent.id
         FROM due
         JOIN agents_agent AS agent ON agent.id = due.agent_id
-        WHERE agent.delivery_mode = 'http' AND agent.status = 'active'
+        WHERE agent.delivery_mode = 'http' AND agent.status = 'active' AND agent.killed_at IS NULL
     ) AS called

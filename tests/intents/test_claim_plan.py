@@ -35,7 +35,7 @@ FROM generate_series(1, 250000) AS n
 #: Pages that each of the claimed may cost: its entries in the queue, the intent, the history and their indexes.
 PAGES_EACH = 45
 #: Pages that it may take to find them: descents of an index.
-PAGES_TO_FIND = 40
+PAGES_TO_FIND = 50
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,86 @@
+"""How agents are, read when somebody asks: from when each was heard of last. An open connection is as a heartbeat."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Case, DateTimeField, Exists, F, OuterRef, Q, QuerySet, Value, When
+from django.db.models.functions import Greatest, Now
+
+from agents import mesh
+from agents.models import Agent, AgentStatus, Connection, DeliveryMode, Health, MeshEventType
+
+#: For so long after its last sign of life an agent is well,
+HEALTHY = timedelta(seconds=90)
+#: and for so long it may be; after that nobody would think so.
+DEGRADED = timedelta(seconds=300)
+#: A web process tells once a second that it lives; the connections of one that does not are gone.
+PROCESS_UNSEEN = timedelta(seconds=5)
+#: So many changes are told of in one run; the rest is for the next.
+BATCH = 500
+
+
+def members(workspace_id: UUID) -> QuerySet[Agent]:
+    """The agents of a workspace that people know: registered, or seen, or killed. Not the runtime's own address."""
+    is_known = (
+        Q(is_registered=True)
+        | Q(last_seen_at__isnull=False)
+        | Q(last_heartbeat_at__isnull=False)
+        | Q(killed_at__isnull=False)
+    )
+    return (
+        Agent.objects.filter(is_known, workspace_id=workspace_id)
+        .exclude(status=AgentStatus.REVOKED)
+        .exclude(delivery_mode=DeliveryMode.INTERNAL)
+    )
+
+
+def heartbeat(agent_id: int) -> None:
+    """Note that the agent says that it lives."""
+    Agent.objects.filter(pk=agent_id).update(last_heartbeat_at=Now())
+
+
+def with_health(agents: QuerySet[Agent]) -> QuerySet[Any]:
+    """The agents with `is_connected`, `heard_at` (their last sign of life) and `health`, as of now."""
+    open_now = Connection.objects.filter(agent=OuterRef("pk"), process__seen_at__gt=Now() - PROCESS_UNSEEN)
+    # The greatest of two is the other where one is null, in PostgreSQL.
+    heard = Greatest("last_heartbeat_at", "last_seen_at")
+    return (
+        agents.annotate(is_connected=Exists(open_now))
+        .annotate(
+            heard_at=Case(
+                When(is_connected=True, then=Now()), default=heard, output_field=DateTimeField(null=True)
+            )
+        )
+        .annotate(
+            health=Case(
+                When(killed_at__isnull=False, then=Value(Health.KILLED)),
+                When(heard_at=None, then=Value(Health.UNKNOWN)),
+                When(heard_at__gt=Now() - HEALTHY, then=Value(Health.HEALTHY)),
+                When(heard_at__gte=Now() - DEGRADED, then=Value(Health.DEGRADED)),
+                default=Value(Health.UNREACHABLE),
+            )
+        )
+    )
+
+
+def tell() -> int:
+    """Record whose health has changed since it was told of last, and say how many those are. Runs may overlap."""
+    known = Agent.objects.exclude(status=AgentStatus.REVOKED)
+    changed = list(with_health(known).exclude(health=F("told_health")).order_by("pk")[:BATCH])
+    return sum(_tell(agent, Health(agent.told_health), Health(agent.health)) for agent in changed)
+
+
+def _tell(agent: Any, before: Health, now: Health) -> bool:
+    with transaction.atomic():
+        if not Agent.objects.filter(pk=agent.pk, told_health=before).update(told_health=now):
+            return False  # another run was quicker
+        if now is Health.KILLED:
+            return False  # the kill itself has been told of
+        mesh.note(agent, MeshEventType.HEALTH_CHANGED, **{"from": before, "to": now})
+        if now is Health.UNREACHABLE:
+            mesh.note(agent, MeshEventType.HEARTBEAT_LOST, last_heartbeat_at=agent.heard_at.isoformat())
+    return True
