@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # The client is a package of its own: its checks and tests run beside the server's packages, not among them.
-IN_CLIENT := cd client && $(abspath $(BIN))
+IN_CLIENT := cd client && PYTHONPATH=$(CURDIR)/client/src $(abspath $(BIN))
 PRODUCTION_CHECK := DJANGO_SETTINGS_MODULE=controlplane.settings.production PERDURE_KEY_PEPPER=checked \
 	SECRET_KEY=a-key-that-is-only-checked-and-never-signs-anything-0123456789 ALLOWED_HOSTS=perdure.example \
 	DATABASE_URL=postgresql://checked@localhost/checked REDIS_URL=redis://localhost
