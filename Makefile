@@ -4,14 +4,17 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # The client is a package of its own: its checks and tests run beside the server's packages, not among them.
+# PYTHONPATH: this tree's client, also where several trees share an environment.
 IN_CLIENT := cd client && PYTHONPATH=$(CURDIR)/client/src $(abspath $(BIN))
+# Frameworks whose adapters are tested, each in an environment of its own: they do not agree on one.
+FRAMEWORKS := langgraph
 PRODUCTION_CHECK := DJANGO_SETTINGS_MODULE=controlplane.settings.production PERDURE_KEY_PEPPER=checked \
 	SECRET_KEY=a-key-that-is-only-checked-and-never-signs-anything-0123456789 ALLOWED_HOSTS=perdure.example \
 	DATABASE_URL=postgresql://checked@localhost/checked REDIS_URL=redis://localhost
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	--no-emit-index-url $(LOCK_OPTIONS)
 
-.PHONY: demo up test deep check bench lock format
+.PHONY: demo up test adapters deep check bench lock format
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/installed ## Play the story of an agent that is killed in the middle of its work
@@ -20,9 +23,16 @@ demo: $(VENV)/installed ## Play the story of an agent that is killed in the midd
 up: $(VENV)/installed ## Run all of Perdure until Ctrl-C
 	@$(BIN)/python manage.py up
 
-test: $(VENV)/installed ## Run all tests against real PostgreSQL and Valkey
+test: $(VENV)/installed ## Run all tests against real PostgreSQL and Valkey, but those of `make adapters`
 	$(BIN)/python -m pytest $(TESTS)
 	$(if $(TESTS),,$(IN_CLIENT)/python -m pytest)
+
+# From client/, and with a configuration of their own: the server's package `agents` must not hide OpenAI's.
+adapters: $(VENV)/installed $(FRAMEWORKS:%=.venvs/%/installed) ## Test each adapter with its framework; needs the network once
+	@for framework in $(FRAMEWORKS); do \
+		(cd client && ../.venvs/$$framework/bin/python -m pytest -c tests/adapters/pytest.ini --rootdir . \
+			--confcutdir tests/adapters tests/adapters/$$framework) || exit 1; \
+	done
 
 deep: $(VENV)/installed ## Hold 600 fresh random histories against the ledger; takes some minutes
 	PERDURE_HISTORIES=600 $(BIN)/python -m pytest tests/intents/test_ledger_properties.py
@@ -61,4 +71,10 @@ $(VENV)/installed: requirements-dev.txt client/pyproject.toml
 		--requirement requirements-dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-index --no-build-isolation \
 		--editable client
+	@touch $@
+
+.venvs/%/installed: client/tests/adapters/%/requirements.txt
+	@test -x .venvs/$*/bin/python || $(PYTHON) -m venv .venvs/$*
+	@echo "Installing what the tests of the adapter for $* need into .venvs/$*; this happens once."
+	@.venvs/$*/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --requirement $<
 	@touch $@
