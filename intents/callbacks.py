@@ -21,7 +21,7 @@ import orjson
 from django.conf import settings
 
 from agents.postgres import DatabaseUnavailable, in_thread
-from intents import ledger, outgoing
+from intents import checkpoints, ledger, outgoing
 from intents.operations import Steps
 from intents.outgoing import CallFailed
 from intents.records import Hold, Lease, Release, Row, Slot
@@ -109,6 +109,7 @@ async def _call(calling: httpx.AsyncClient, agent: Row, lease: Lease) -> None:
         "User-Agent": "perdure",
         "X-Axme-Delivery-Id": str(lease.lease_token),
         "X-Trace-Id": str(lease.correlation_id),
+        **({"traceparent": lease.traceparent} if lease.traceparent else {}),
     }
     if agent["callback_secret"]:
         headers["X-Axme-Signature"] = signature(agent["callback_secret"], body)
@@ -150,6 +151,9 @@ def _body(lease: Lease) -> bytes:
             "redelivery": lease.attempt > 1,
             "lease": lease.lease_token,
             "at": lease.at,
+            "checkpoint_count": lease.checkpoint_count,
+            "checkpoints": checkpoints.within(lease.checkpoints, checkpoints.IN_STREAM),
+            **({"traceparent": lease.traceparent} if lease.traceparent else {}),
         },
         option=orjson.OPT_UTC_Z,
     )

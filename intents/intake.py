@@ -30,6 +30,7 @@ from intents import coalescer
 from intents.errors import IdempotencyConflict
 from intents.operations import document
 from intents.records import Submission, Submitted
+from intents.tracing import is_traceparent
 
 LONGEST_ADDRESS = 383
 SHORTEST_TTL, LONGEST_TTL = 60, 604_800
@@ -61,6 +62,7 @@ class IntentIn(BaseModel):
     max_delivery_attempts: int = Field(default=3, ge=1, le=1_000, strict=True)
     human_task: dict[str, Any] | None = None
     idempotency_key: str | None = Field(default=None, min_length=1, max_length=255)
+    traceparent: str | None = None
 
     @field_validator("idempotency_key")
     @classmethod
@@ -68,6 +70,13 @@ class IntentIn(BaseModel):
         if key is not None and not (key.isascii() and key.isprintable()):
             raise ValueError("must be printable ASCII")
         return key
+
+    @field_validator("traceparent")
+    @classmethod
+    def _is_traceparent(cls, text: str | None) -> str | None:
+        if text is not None and not is_traceparent(text):
+            raise ValueError("is no traceparent of W3C Trace Context")
+        return text
 
     @model_validator(mode="after")
     def _one_end(self) -> IntentIn:
@@ -84,13 +93,22 @@ _COLUMNS = frozenset(IntentIn.model_fields) - {
     "remind_interval_seconds",
     "max_reminders",
     "escalate_to",
+    "traceparent",
 }
 
 
 async def prepare(
-    bodies: Sequence[Any], caller: Caller, *, path: str = "/v1/intents", key: str | None = None
+    bodies: Sequence[Any],
+    caller: Caller,
+    *,
+    path: str = "/v1/intents",
+    key: str | None = None,
+    trace: str | None = None,
 ) -> list[Submission | ApiError]:
-    """What is to be recorded for each of these, or why it cannot be: one bad one does not spoil the others."""
+    """What is to be recorded for each of these, or why it cannot be: one bad one does not spoil the others.
+
+    `trace` is what they belong to that do not name their own.
+    """
     asked = [_checked(body) for body in bodies]
     wanted = [each.to_agent for each in asked if isinstance(each, IntentIn)]
     recipients = await addresses.resolve_many(wanted, caller=caller)
@@ -104,7 +122,8 @@ async def prepare(
             if isinstance(recipient, ApiError):
                 raise recipient
             _check_reach(each, caller)
-            prepared.append(_submission(body, each, recipient, caller, path, key or each.idempotency_key))
+            named = key or each.idempotency_key
+            prepared.append(_submission(body, each, recipient, caller, path, named, trace))
         except ApiError as error:
             prepared.append(error)
     return prepared
@@ -136,11 +155,19 @@ def _checked(body: Any) -> IntentIn | ApiError:
 
 
 def _submission(
-    body: dict[str, Any], asked: IntentIn, recipient: Recipient, caller: Caller, path: str, key: str | None
+    body: dict[str, Any],
+    asked: IntentIn,
+    recipient: Recipient,
+    caller: Caller,
+    path: str,
+    key: str | None,
+    trace: str | None,
 ) -> Submission:
     intent_id = uuid7()
     correlation_id = asked.correlation_id or uuid7()
     attributes = {name: value for name, value in body.items() if name not in _COLUMNS and value is not None}
+    if trace is not None:
+        attributes.setdefault("traceparent", trace)
     payload, kept = document(asked.payload), document(attributes) if attributes else "{}"
     if len(payload) + len(kept) > LARGEST_INTENT:
         raise PayloadTooLarge(f"the intent is larger than {LARGEST_INTENT} bytes")

@@ -64,6 +64,8 @@ RESERVED = frozenset(MIRRORED) | {
     "unblocks_when",
     "unblocks_at",
     "payload_omitted",
+    "checkpoints",
+    "checkpoint_count",
 }
 
 

@@ -14,7 +14,7 @@ from agents.api import tenancy
 from agents.errors import ApiError, Invalid, NotFound
 from agents.models import Scope
 from agents.postgres import in_thread
-from intents import intake, listing
+from intents import intake, listing, tracing
 from intents.api.requests import (
     IDEMPOTENCY_KEY,
     AgentRequest,
@@ -53,7 +53,10 @@ async def submit_intent(request: AgentRequest) -> HttpResponse:
     check_owner(request)
     key = request.META.get("HTTP_IDEMPOTENCY_KEY")
     [asked] = await intake.prepare(
-        [documents.parse(request.body)], request.auth, key=checked_key(key) if key is not None else None
+        [documents.parse(request.body)],
+        request.auth,
+        key=checked_key(key) if key is not None else None,
+        trace=_trace(request),
     )
     if isinstance(asked, ApiError):
         raise asked
@@ -68,12 +71,16 @@ async def submit_intent(request: AgentRequest) -> HttpResponse:
 async def submit_batch(request: AgentRequest, body: BatchIn) -> HttpResponse:
     """Submit up to 500 intents in one commit. Each is validated by itself and answered by itself, in order."""
     check_owner(request)
-    prepared = await intake.prepare(body.intents, request.auth)
+    prepared = await intake.prepare(body.intents, request.auth, trace=_trace(request))
     if (key := request.META.get("HTTP_IDEMPOTENCY_KEY")) is not None:
         _name(prepared, body.intents, checked_key(key))
     recorded = await intake.record([each for each in prepared if not isinstance(each, ApiError)])
     results = [_result(outcome) for _, outcome in intake.in_order(prepared, recorded)]
     return answer({"ok": True, "results": results})
+
+
+def _trace(request: AgentRequest) -> str | None:
+    return tracing.from_header(request.META.get("HTTP_TRACEPARENT"))
 
 
 def _name(prepared: list[Submission | ApiError], rows: list[Any], key: str) -> None:

@@ -22,6 +22,7 @@ from intents.api.schemas import (
     PolicyIn,
     RedeliveryOut,
     RetriedOut,
+    RetryIn,
     SteeredOut,
 )
 from intents.lifecycle import OPEN, Status
@@ -83,10 +84,10 @@ def _redeliver(intent_id: UUID, actor: str) -> None:
 
 @router.post("/{intent_id}/retry", response=RetriedOut)
 @requires(Scope.OPERATE)
-async def retry(request: AgentRequest, intent_id: UUID) -> HttpResponse:
-    """Submit an ended intent once more, as a new one."""
+async def retry(request: AgentRequest, intent_id: UUID, body: RetryIn | None = None) -> HttpResponse:
+    """Submit an ended intent once more, as a new one. It goes on from the checkpoints, unless told to start over."""
     row = await reading.find(intent_id, request.auth)
-    submitted = await in_thread(_retry, intent_id, request.auth.address)
+    submitted = await in_thread(_retry, intent_id, request.auth.address, body or RetryIn())
     return answer(
         {
             "ok": True,
@@ -100,8 +101,9 @@ async def retry(request: AgentRequest, intent_id: UUID) -> HttpResponse:
     )
 
 
-def _retry(intent_id: UUID, actor: str) -> Submitted:
-    submitted: Submitted = Intent.objects.get(pk=intent_id).retry(actor=actor)
+def _retry(intent_id: UUID, actor: str, asked: RetryIn) -> Submitted:
+    intent = Intent.objects.get(pk=intent_id)
+    submitted: Submitted = intent.retry(actor=actor, checkpoints=asked.checkpoints)
     return submitted
 
 

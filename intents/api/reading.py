@@ -11,11 +11,12 @@ from ninja import Query, Router
 
 from agents.access import requires
 from agents.models import Scope
-from intents import blocking, coalescer, reading
+from intents import blocking, checkpoints, coalescer, reading
 from intents.api.requests import AgentRequest, answer, hold_of
 from intents.api.schemas import EventsOut, IntentOut
 from intents.errors import Outcome
 from intents.lifecycle import TERMINAL, Status
+from intents.operations import SMALL
 from intents.realtime.agent_stream import agent_stream
 from intents.realtime.sessions import session_of
 from intents.realtime.timeline_stream import timeline_stream
@@ -36,12 +37,20 @@ async def get_intent(request: AgentRequest, intent_id: UUID) -> HttpResponse:
     row = await reading.find(intent_id, request.auth)
     if _is_in_hand(row, request):
         row |= await _acknowledge(row, request)
-    intent = intent_body(row)
+    intent = intent_body(row) | await _checkpoints(row)
     if (why := blocking.of_row(row)) is not None:
         intent |= why.body()
     if row["lease_token"] is not None:
         intent["lease"] = _lease(row, request)
     return answer(with_mirror(intent))
+
+
+async def _checkpoints(row: Row) -> dict[str, Any]:
+    """What has been saved of the work, which is nothing for most."""
+    if not row["checkpoint_count"]:
+        return {"checkpoint_count": 0, "checkpoints": []}
+    saved = await coalescer.read("checkpoints", ids=[row["intent_id"]], **SMALL)
+    return {"checkpoint_count": len(saved), "checkpoints": checkpoints.bodies(saved)}
 
 
 def _is_in_hand(row: Row, request: AgentRequest) -> bool:

@@ -67,6 +67,12 @@ class PolicyIn(Steering):
         return self
 
 
+class RetryIn(BaseModel):
+    """How an intent is repeated."""
+
+    checkpoints: Annotated[bool, Field(strict=True)] = True
+
+
 class BulkCancelIn(BaseModel):
     """Which open intents of the workspace to cancel; a dry run unless told otherwise."""
 

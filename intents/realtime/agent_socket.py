@@ -17,7 +17,7 @@ from agents.postgres import DatabaseUnavailable
 from intents import coalescer
 from intents.errors import Outcome
 from intents.lifecycle import EventType
-from intents.realtime import frames, runtime
+from intents.realtime import frames, progress_frames, runtime
 from intents.realtime.frame_socket import described
 from intents.realtime.frames import BadFrame, CloseCode
 from intents.realtime.mailbox import Closing, Mailbox, Visitor
@@ -150,6 +150,8 @@ class AgentSocket(SubmitterSocket):
         frames.Fail: fail,
         frames.ReleaseFrame: release,
         frames.Extend: extend,
+        frames.Checkpoint: progress_frames.save,
+        frames.Report: progress_frames.report,
         frames.Heartbeat: heartbeat,
     }
 

@@ -21,7 +21,7 @@ from agents.addresses import Recipient
 from agents.caller import Caller
 from agents.errors import Invalid, RateLimited
 from agents.models import Transport
-from intents import coalescer
+from intents import checkpoints, coalescer
 from intents.lifecycle import OPEN, TERMINAL, Status
 from intents.realtime import runtime, sse
 from intents.realtime.mailbox import Closing, Mailbox, Visitor
@@ -165,7 +165,11 @@ def _data(lease: Lease) -> dict[str, Any]:
         "max_delivery_attempts": lease.max_attempts,
         "redelivery": lease.attempt > 1 or lease.returns > 0,
         "lease_token": lease.lease_token,
+        "checkpoint_count": lease.checkpoint_count,
+        "checkpoints": checkpoints.within(lease.checkpoints, checkpoints.IN_STREAM),
     }
+    if lease.traceparent:
+        data["traceparent"] = lease.traceparent
     if len(lease.payload) <= LARGEST_PAYLOAD:
         data["payload"] = orjson.Fragment(lease.payload)
     return data

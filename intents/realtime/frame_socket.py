@@ -29,6 +29,8 @@ logger = logging.getLogger(__name__)
 
 #: The most frames of one connection that are served at the same time; then it is read no further.
 MOST_AT_ONCE = 256
+#: Frames after which the agent still has the deliveries that they are about.
+KEEPING = frames.Acknowledge | frames.Extend | frames.Checkpoint | frames.Report
 
 
 class FrameSocket(AsyncWebsocketConsumer):
@@ -66,8 +68,8 @@ class FrameSocket(AsyncWebsocketConsumer):
 
     async def connect(self) -> None:
         self.tasks: set[asyncio.Task[None]] = set()
-        #: intent → the last frame about it that is being served and is not to be overtaken by the one that ends it
-        self.busy: dict[UUID, asyncio.Task[None]] = {}
+        #: intent → the frames about it that are being served, and are not to be overtaken by the one that ends it
+        self.busy: dict[UUID, set[asyncio.Task[None]]] = {}
         self.guest: _Guest | None = None
         caller: Caller | None = self.scope["caller"]
         await self.accept()
@@ -130,11 +132,15 @@ class FrameSocket(AsyncWebsocketConsumer):
             return
         while len(self.tasks) > MOST_AT_ONCE:
             await asyncio.wait(self.tasks, return_when=asyncio.FIRST_COMPLETED)
-        named = getattr(frame, "deliveries", ()) if self.busy else ()
-        earlier = {self.busy[each.intent_id] for each in named if each.intent_id in self.busy}
-        task = self.spawn(self.serve_after(earlier, frame), "frame")
-        if isinstance(frame, frames.Acknowledge | frames.Extend):
-            self.busy.update((each.intent_id, task) for each in frame.deliveries)
+        concerned = frames.about(frame)
+        if isinstance(frame, KEEPING):
+            # These wait for nothing: what they write goes the same way, and stays in the order in which it came.
+            task = self.spawn(self.serve_keeping(concerned, frame), "frame")
+            for intent_id in concerned:
+                self.busy.setdefault(intent_id, set()).add(task)
+        else:
+            earlier = {task for each in concerned for task in self.busy.get(each, ())} if self.busy else set()
+            self.spawn(self.serve_after(earlier, frame), "frame")
 
     def handler_of(self, frame: frames.Incoming) -> Callable[[Any], Awaitable[None]]:
         handler: Callable[[Any], Awaitable[None]] = self.handlers[type(frame)].__get__(self)
@@ -149,10 +155,17 @@ class FrameSocket(AsyncWebsocketConsumer):
         if earlier:
             await asyncio.wait(earlier)
         await self.serve(self.handler_of(frame), frame)
-        if isinstance(frame, frames.Acknowledge | frames.Extend):
-            for each in frame.deliveries:
-                if self.busy.get(each.intent_id) is asyncio.current_task():
-                    del self.busy[each.intent_id]
+
+    async def serve_keeping(self, concerned: list[UUID], frame: Any) -> None:
+        """Serve a frame after which the agent still has its deliveries."""
+        try:
+            await self.serve(self.handler_of(frame), frame)
+        finally:
+            for intent_id in set(concerned):
+                serving = self.busy[intent_id]
+                serving.discard(asyncio.current_task())
+                if not serving:
+                    del self.busy[intent_id]
 
     async def serve(self, handler: Callable[[Any], Awaitable[None]], frame: Any) -> None:
         """Do what a frame asks; what goes wrong is an answer."""

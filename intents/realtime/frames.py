@@ -12,7 +12,9 @@ from uuid import UUID
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from intents import checkpoints
 from intents.records import Lease
+from intents.usage import Usage
 
 #: The largest frame either side may send, in bytes.
 LARGEST_FRAME = 256 * 1024
@@ -119,6 +121,40 @@ class Extend(Frame):
     deliveries: list[Named] = Field(min_length=1, max_length=MOST_NAMED)
 
 
+class Saving(BaseModel):
+    """A step to be saved. What its value may be is judged by itself, not with the frame."""
+
+    model_config = ConfigDict(extra="ignore")
+    intent_id: UUID
+    lease: UUID | None = None
+    step: str
+    content_type: str | None = None
+    value: Any = None
+    value_base64: str | None = None
+
+    def fields(self) -> dict[str, Any]:
+        """What says the value: of `value` it counts that it is there, even if it is null."""
+        return {name: getattr(self, name) for name in self.model_fields_set & _SAYING_A_VALUE}
+
+
+_SAYING_A_VALUE = {"content_type", "value", "value_base64"}
+
+
+class Checkpoint(Frame):
+    type: Literal["checkpoint"]
+    items: list[Saving] = Field(min_length=1, max_length=MOST_NAMED)
+
+
+class Reported(Usage):
+    intent_id: UUID
+    lease: UUID | None = None
+
+
+class Report(Frame):
+    type: Literal["report"]
+    items: list[Reported] = Field(min_length=1, max_length=MOST_NAMED)
+
+
 class Heartbeat(Frame):
     type: Literal["heartbeat"]
 
@@ -128,7 +164,18 @@ class Pong(Frame):
 
 
 Incoming = (
-    Hello | Submit | WatchIntents | Acknowledge | Complete | Fail | ReleaseFrame | Extend | Heartbeat | Pong
+    Hello
+    | Submit
+    | WatchIntents
+    | Acknowledge
+    | Complete
+    | Fail
+    | ReleaseFrame
+    | Extend
+    | Checkpoint
+    | Report
+    | Heartbeat
+    | Pong
 )
 _FRAMES: dict[str, TypeAdapter[Any]] = {
     "hello": TypeAdapter(Hello),
@@ -139,11 +186,16 @@ _FRAMES: dict[str, TypeAdapter[Any]] = {
     "fail": TypeAdapter(Fail),
     "release": TypeAdapter(ReleaseFrame),
     "extend": TypeAdapter(Extend),
+    "checkpoint": TypeAdapter(Checkpoint),
+    "report": TypeAdapter(Report),
     "heartbeat": TypeAdapter(Heartbeat),
     "pong": TypeAdapter(Pong),
 }
-#: Frames about deliveries name one at the top level, or many in `deliveries`.
-_ABOUT_DELIVERIES = frozenset({"acknowledge", "complete", "fail", "release", "extend"})
+#: Frames about deliveries have one at the top level, or many under this name.
+_MANY = {
+    **dict.fromkeys(("acknowledge", "complete", "fail", "release", "extend"), "deliveries"),
+    **dict.fromkeys(("checkpoint", "report"), "items"),
+}
 
 
 def parse(content: Any) -> Incoming:
@@ -159,13 +211,24 @@ def parse(content: Any) -> Incoming:
         raise BadFrame("invalid_frame", "a frame has a type, a string", ref)
     if (adapter := _FRAMES.get(kind)) is None:
         raise BadFrame("unknown_frame", f"there is no frame of type {kind[:64]!r}", ref)
-    if kind in _ABOUT_DELIVERIES and "deliveries" not in content:
-        content = {"type": kind, "ref": ref, "deliveries": [content]}
+    if (many := _MANY.get(kind)) is not None and many not in content:
+        content = {"type": kind, "ref": ref, many: [content]}
     try:
         frame: Incoming = adapter.validate_python(content)
     except ValidationError as error:
         raise BadFrame("invalid_frame", _readable(error), ref) from None
     return frame
+
+
+def about(frame: Incoming) -> list[UUID]:
+    """The intents that a frame about deliveries is about; none for all others."""
+    match frame:
+        case Checkpoint() | Report():
+            return [item.intent_id for item in frame.items]
+        case Acknowledge() | Complete() | Fail() | ReleaseFrame() | Extend():
+            return [named.intent_id for named in frame.deliveries]
+        case _:
+            return []
 
 
 def _readable(error: ValidationError) -> str:
@@ -191,6 +254,9 @@ def delivery(lease: Lease) -> bytes:
             "correlation_id": lease.correlation_id,
             "created_at": lease.created_at,
             "payload": orjson.Fragment(lease.payload),
+            "checkpoint_count": lease.checkpoint_count,
+            "checkpoints": checkpoints.within(lease.checkpoints, checkpoints.IN_FRAME),
+            **({"traceparent": lease.traceparent} if lease.traceparent else {}),
         },
         option=orjson.OPT_UTC_Z,
     )

@@ -357,7 +357,7 @@ async def ask(client: Client, method: str, intent_id: str, by: Someone, **header
     """Ask for one of the routes."""
     match method:
         case "PUT":
-            return await put(client, intent_id, by, "step", **headers)
+            return await put(client, intent_id, by, "step", b"1", **headers)
         case "GET":
             return await client.get(path(intent_id, "extract"), by)
         case "list":

@@ -104,6 +104,8 @@ def test_a_delivery_says_all_that_an_agent_needs(operator: Operator, worker: Acc
         "max_delivery_attempts": 3,
         "redelivery": False,
         "payload": {"rows": [1, 2]},
+        "checkpoint_count": 0,
+        "checkpoints": [],
     }
 
 

@@ -88,6 +88,8 @@ def test_a_delivery_says_all_that_an_agent_needs(operator: Operator, worker: Acc
         "to_agent": worker.address,
         "correlation_id": body["correlation_id"],
         "payload": {"rows": [1, "zwei", None]},
+        "checkpoint_count": 0,
+        "checkpoints": [],
     }
 
 
