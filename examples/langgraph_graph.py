@@ -13,7 +13,6 @@ from collections.abc import Callable
 from typing import Annotated, Any, TypedDict
 
 from langgraph.graph import END, START, StateGraph
-
 from perdure.langgraph import PerdureSaver
 
 NODES = 50

@@ -14,7 +14,7 @@ import urllib.request
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.util import find_spec
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +22,13 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 START_SECONDS, RUN_SECONDS = 120, 120
-#: folder -> the module without which its tests make no sense
+#: folder -> the distribution without which its tests make no sense
 FRAMEWORKS = {
-    "autogen": "autogen_agentchat",
+    "autogen": "autogen-agentchat",
     "crewai": "crewai",
     "langgraph": "langgraph",
-    "openai_agents": "agents",
-    "swarm": "swarm",
+    "openai_agents": "openai-agents",
+    "swarm": "openai-swarm",
 }
 
 
@@ -45,11 +45,19 @@ def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Col
     if (
         path.parent == Path(__file__).parent
         and path.name in FRAMEWORKS
-        and not find_spec(FRAMEWORKS[path.name])
+        and not _is_installed(FRAMEWORKS[path.name])
     ):
         directory: pytest.Collector = Missing.from_parent(parent, path=path)
         return directory
     return None
+
+
+def _is_installed(framework: str) -> bool:
+    try:
+        version(framework)
+    except PackageNotFoundError:
+        return False
+    return True
 
 
 @dataclass(frozen=True)
