@@ -9,7 +9,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from perdure.agent import Agent
     from perdure.client import AsyncClient, Client
+    from perdure.delivery import Delivery
     from perdure.errors import (
         AgentKilled,
         AgentNotFound,
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     from perdure.records import Checkpoint, Entry, Event, Intent, Item, Record
 
 __all__ = [
+    "Agent",
     "AgentKilled",
     "AgentNotFound",
     "AlreadyExists",
@@ -56,6 +59,7 @@ __all__ = [
     "Checkpoint",
     "Client",
     "Conflict",
+    "Delivery",
     "Entry",
     "Event",
     "Fatal",
@@ -90,6 +94,8 @@ __all__ = [
 #: Where a name comes from, if not from `perdure.errors`. Loaded when first asked for: an HTTP client takes half a
 #: second, and who asks for help on the command line needs none.
 _HOMES = {
+    "Agent": "perdure.agent",
+    "Delivery": "perdure.delivery",
     **dict.fromkeys(("AsyncClient", "Client"), "perdure.client"),
     **dict.fromkeys(("Checkpoint", "Entry", "Event", "Intent", "Item", "Record"), "perdure.records"),
 }
