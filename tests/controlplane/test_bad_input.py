@@ -27,7 +27,9 @@ STATE = """
         (SELECT string_agg(concat_ws(' ', address, status, description, display_name, delivery_mode, max_in_flight),
             ',' ORDER BY id) FROM agents_agent WHERE organization_id = %(org)s),
         (SELECT string_agg(concat_ws(' ', id, revoked_at, scopes::text), ',' ORDER BY id)
-            FROM agents_apikey WHERE organization_id = %(org)s)
+            FROM agents_apikey WHERE organization_id = %(org)s),
+        (SELECT string_agg(thread::text, ',' ORDER BY id) FROM intents_thread AS thread
+            WHERE organization_id = %(org)s)
     ))
 """
 

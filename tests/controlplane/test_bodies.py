@@ -144,7 +144,15 @@ async def test_a_url_that_nobody_can_mean_is_refused(edge: Edge, path: str) -> N
         ("/v1/intents/0190/checkpoints/extract", CHECKPOINT),
         ("/v1/intents/0190/checkpoints/a/b", CHECKPOINT),
         ("/v1/agents/x/checkpoints/", ORDINARY),
+        ("/v1/threads/t/items/a", CHECKPOINT),
+        ("/v1/threads/t/items/a/entries", CHECKPOINT),
+        ("/v1/threads/t/items/a\nb", CHECKPOINT),
+        ("/v1/threads/t/items/batch", BATCH),
+        ("/v1/threads/t/items/get", BATCH),
+        ("/v1/threads/t/entries", BATCH),
+        ("/v1/threads/t/copy", ORDINARY),
+        ("/v1/threads/a/b/entries", ORDINARY),
     ],
 )
-def test_batches_and_checkpoints_may_be_larger(path: str, limit: int) -> None:
+def test_batches_checkpoints_and_items_may_be_larger(path: str, limit: int) -> None:
     assert limit_of(path) == limit

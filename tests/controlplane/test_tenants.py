@@ -27,8 +27,11 @@ BODIES: dict[str, Any] = {
     "/retry": {},
     "/keys": {},
     "/revoke": {},
+    "/usage": {"tokens": 1},
     "/v1/service-accounts/{service_account_id}": {"description": "mine now"},
 }
+#: A thread that nobody has comes into being as one's own: `test_threads` has strangers of its own.
+THREADS = "/v1/threads/"
 #: Headers that differ from answer to answer.
 PASSING = frozenset({"x-request-id", "x-trace-id", "date", "set-cookie", "content-length"})
 
@@ -41,6 +44,7 @@ class Things:
     service_account_id: str
     key_id: str
     address: str
+    step: str = "extract"
 
     def fill(self, path: str) -> str:
         """The path with these in the place of its parameters. A parameter nobody has told us of is an error."""
@@ -134,7 +138,7 @@ def test_the_routes_are_those_of_the_url_configuration() -> None:
 
 
 @pytest.mark.parametrize("who", ["administrator", "agent"])
-@pytest.mark.parametrize("route", [route for route in ROUTES if "{" in route])
+@pytest.mark.parametrize("route", [route for route in ROUTES if "{" in route and THREADS not in route])
 def test_a_foreign_thing_is_answered_like_an_unknown_one(
     commons: Perdure,
     stranger: Operator,

@@ -286,7 +286,7 @@ async def test_what_has_to_exist_has_to_exist_and_a_refused_write_makes_no_threa
     ],
     ids=str,
 )
-async def test_a_header_that_says_nothing_is_refused(threads: Threads, headers: dict[str, str]) -> None:
+async def test_a_header_that_says_nothing_is_refused(threads: Threads, headers: dict[str, Any]) -> None:
     assert refusal(await threads.put("a", **headers)) == (422, "validation_error")
     assert (await threads.get())["threads"] == []
 
@@ -399,6 +399,7 @@ async def test_many_are_read_in_the_order_asked(threads: Threads) -> None:
 
     assert [item["key"] for item in answer["items"]] == ["c", "a"]
     assert "missing" not in answer
+    body: Any
     for body in ({}, [], {"keys": []}, {"keys": [1]}, {"keys": "a"}, {"keys": [str(n) for n in range(501)]}):
         assert refusal(await threads.ask("POST", "/t/items/get", json=body)) == (422, "validation_error")
     assert refusal(await threads.ask("POST", "/t/items/a", json={})) == (404, "not_found")
@@ -660,6 +661,7 @@ async def test_pruning_keeps_the_last_by_key(threads: Threads) -> None:
     assert (await threads.ask("POST", "/t/prune", json={"prefix": "b/", "keep": 9})).json()["deleted"] == 0
     assert (await threads.ask("POST", "/t/prune", json={"keep": 0})).json()["deleted"] == 4
     assert (await threads.ask("POST", "/u/prune", json={})).json()["deleted"] == 0
+    body: Any
     for body in ([], {"keep": -1}, {"keep": "x"}, {"prefix": 1}, {"prefix": "\x01"}, {"keys": 1}):
         assert refusal(await threads.ask("POST", "/t/prune", json=body)) == (422, "validation_error")
 
