@@ -47,6 +47,8 @@ class Dispatcher:
         self._was_cut_off = False
         #: agents that are killed, as far as this process knows
         self.killed: set[int] = set()
+        #: the agents that would take more, unless a mailbox has changed since they were last looked for
+        self._waiting: list[int] | None = None
         #: mailboxes opened and closed since the presence was last told
         self.opened: list[Mailbox] = []
         self.closed: list[UUID] = []
@@ -81,6 +83,7 @@ class Dispatcher:
         if mailbox not in self._mailboxes.get(mailbox.agent_id, ()):
             return
         self._mailboxes[mailbox.agent_id].remove(mailbox)
+        self._waiting = None
         if not self._mailboxes[mailbox.agent_id]:
             del self._mailboxes[mailbox.agent_id]
         self.closed.append(mailbox.id)
@@ -101,6 +104,7 @@ class Dispatcher:
 
     def resume(self, mailbox: Mailbox, leases: Iterable[Lease]) -> None:
         """The connection holds these after all: what was to settle them did not come about."""
+        self._waiting = None
         for lease in leases:
             if mailbox.closing:
                 self._spawn(self._release(mailbox, [lease]), "release")
@@ -114,11 +118,13 @@ class Dispatcher:
 
     def waiting_agents(self) -> list[int]:
         """The agents with a connection that would take more."""
-        return [
-            agent_id
-            for agent_id, mailboxes in self._mailboxes.items()
-            if any(mailbox.free for mailbox in mailboxes)
-        ]
+        if self._waiting is None:
+            self._waiting = [
+                agent_id
+                for agent_id, mailboxes in self._mailboxes.items()
+                if any(mailbox.free for mailbox in mailboxes)
+            ]
+        return self._waiting
 
     def drain(self) -> None:
         """Let every connection know that this process ends."""
@@ -131,6 +137,7 @@ class Dispatcher:
         """Something may be due to these; look, if they wait here."""
         waiting = [agent_id for agent_id in agents if agent_id in self._mailboxes]
         if waiting:
+            self._waiting = None
             self._rung.update(waiting)
             self._wake.set()
 
