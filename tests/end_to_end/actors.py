@@ -114,6 +114,11 @@ def socket_agent(account: Account, perdure: Perdure, *options: str, web: tuple[i
     return Actor("socket_agent.py", account.key, account.address, *_urls(perdure, web), *options)
 
 
+def step_agent(account: Account, perdure: Perdure, *options: str) -> Actor:
+    """An agent on the websocket that works in four steps."""
+    return Actor("step_agent.py", account.key, account.address, *_urls(perdure, (0,)), *options)
+
+
 def submitter(to: Account, key: str, perdure: Perdure, *options: str, web: tuple[int, ...] = (0,)) -> Actor:
     """Somebody who submits with `axme`."""
     return Actor("submitter.py", key, to.address, *_urls(perdure, web), *options)
