@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
@@ -46,6 +47,12 @@ HOPELESS: dict[int, type[errors.ApiError]] = {
     4410: errors.Unauthenticated,
 }
 RESTARTING = 1012
+
+
+#: How deep an item may be nested: a frame may be by 64, of which it takes two itself.
+DEEPEST = 62
+NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+STRINGS = re.compile(r'"(?:[^"\\]|\\.)*"')
 
 
 class Disconnected(Exception):
@@ -217,6 +224,7 @@ class Link:
         try:
             text = json.dumps(item, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
             size = len(text.encode())
+            _refuse_what_spoils_a_frame(text)
         except (TypeError, ValueError, RecursionError) as error:
             raise errors.Invalid(f"it cannot be sent as JSON: {error}", code="not_json") from error
         if size > self.largest_frame - FRAME_ROOM:
@@ -287,6 +295,19 @@ class Link:
             return
         for said in company:
             _settle(said, {"ok": False, "error": error})
+
+
+def _refuse_what_spoils_a_frame(text: str) -> None:
+    """The server refuses such frames unread: with all else that is in them, and without saying whose fault it is."""
+    if "\\u0000" in text and NUL.search(text):
+        raise ValueError("it contains the character U+0000")
+    if text.count("{") + text.count("[") <= DEEPEST:
+        return
+    depth = 0
+    for mark in STRINGS.sub("", text):
+        depth += (mark in "{[") - (mark in "}]")
+        if depth > DEEPEST:
+            raise ValueError(f"it is nested deeper than {DEEPEST} levels")
 
 
 def _settle(said: Said, result: dict[str, Any]) -> None:
