@@ -9,7 +9,7 @@ from django.conf import settings
 from agents.errors import Invalid
 from intents.records import Row
 from intents.thread_items import in_one_piece
-from intents.threads import MOST_AT_ONCE, ROOM, Page, ThreadName, VersionConflict, cut, locked
+from intents.threads import MOST_AT_ONCE, ROOM, Page, ThreadName, VersionConflict, cut, written
 from intents.values import Value, beyond
 
 _BEHIND = 2**31 - 1
@@ -25,15 +25,16 @@ async def append(name: ThreadName, values: Sequence[Value], *, expected_length: 
     """
     if not 1 <= len(values) <= MOST_AT_ONCE:
         raise Invalid(f"append 1 to {MOST_AT_ONCE} entries")
-    async with locked(name, comes_into_being=True) as lock:
-        [row] = await lock.write(
-            "thread_append",
-            content_types=[each.content_type for each in values],
-            **in_one_piece([each.bytes for each in values]),
-            expected=expected_length,
-            most=settings.PERDURE_THREAD_PARTS,
-            most_bytes=settings.PERDURE_THREAD_BYTES,
-        )
+    async with written(
+        name,
+        "thread_append",
+        comes_into_being=True,
+        content_types=[each.content_type for each in values],
+        **in_one_piece([each.bytes for each in values]),
+        expected=expected_length,
+        most=settings.PERDURE_THREAD_PARTS,
+        most_bytes=settings.PERDURE_THREAD_BYTES,
+    ) as [row]:
         length: int = row["length"]
         match row["outcome"]:
             case "conflict":
@@ -63,13 +64,8 @@ async def pop(name: ThreadName, last: int, *, expected_length: int | None) -> tu
     Raises:
         VersionConflict: the log is not as long as it has to be.
     """
-    async with locked(name) as lock:
-        rows = (
-            await lock.write("thread_pop", last=last, expected=expected_length, room=ROOM)
-            if lock.exists
-            else []
-        )
-    length = _checked_length(rows, expected_length)
+    async with written(name, "thread_pop", last=last, expected=expected_length, room=ROOM) as rows:
+        length = _checked_length(rows, expected_length)
     taken = [row for row in rows if row["position"] is not None]
     return length - len(taken), taken
 
@@ -80,9 +76,8 @@ async def clear(name: ThreadName, *, expected_length: int | None) -> int:
     Raises:
         VersionConflict: the log is not as long as it has to be.
     """
-    async with locked(name) as lock:
-        rows = await lock.write("thread_clear", expected=expected_length) if lock.exists else []
-    return _checked_length(rows, expected_length)
+    async with written(name, "thread_clear", expected=expected_length) as rows:
+        return _checked_length(rows, expected_length)
 
 
 def _checked_length(rows: list[Row], expected_length: int | None) -> int:

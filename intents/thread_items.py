@@ -20,7 +20,7 @@ from intents.threads import (
     ThreadName,
     VersionConflict,
     cut,
-    locked,
+    written,
 )
 from intents.values import Value, beyond, checked_name
 
@@ -67,17 +67,18 @@ async def change(name: ThreadName, changes: Sequence[Change]) -> list[Row]:
     if len({each.key for each in changes}) < len(changes):
         raise Invalid("a batch has at most one change of an item")
     values = [each.value.bytes if each.value else b"" for each in changes]
-    async with locked(name, comes_into_being=any(each.value for each in changes)) as lock:
-        rows = await lock.write(
-            "thread_change",
-            keys=[each.key for each in changes],
-            wanted=[each.wanted for each in changes],
-            removed=[each.value is None for each in changes],
-            content_types=[each.value.content_type if each.value else None for each in changes],
-            **in_one_piece(values),
-            most=settings.PERDURE_THREAD_PARTS,
-            most_bytes=settings.PERDURE_THREAD_BYTES,
-        )
+    async with written(
+        name,
+        "thread_change",
+        comes_into_being=any(each.value for each in changes),
+        keys=[each.key for each in changes],
+        wanted=[each.wanted for each in changes],
+        removed=[each.value is None for each in changes],
+        content_types=[each.value.content_type if each.value else None for each in changes],
+        **in_one_piece(values),
+        most=settings.PERDURE_THREAD_PARTS,
+        most_bytes=settings.PERDURE_THREAD_BYTES,
+    ) as rows:
         _check(rows)  # what is raised here undoes also a thread that came into being just now
     return rows
 
@@ -147,9 +148,6 @@ async def find_all(name: ThreadName, keys: Sequence[str]) -> tuple[list[Row], li
 async def prune(name: ThreadName, prefix: str, keep: int) -> int:
     """Delete the items whose keys begin with `prefix`, but for the last so many by key; how many these were."""
     bounds = Span(prefix).bounds()
-    async with locked(name) as lock:
-        if not lock.exists:
-            return 0
-        [row] = await lock.write("thread_prune", **bounds, keep=keep)
-    deleted: int = row["deleted"]
+    async with written(name, "thread_prune", low=bounds["low"], high=bounds["high"], keep=keep) as [row]:
+        deleted: int = row["deleted"]
     return deleted

@@ -15,6 +15,9 @@ from typing import Any, Final
 from uuid import UUID
 from weakref import WeakValueDictionary
 
+from psycopg import AsyncCursor
+from psycopg.rows import DictRow
+
 from agents import postgres
 from agents.caller import Caller
 from agents.errors import AlreadyExists, Conflict, Invalid, NotFound
@@ -79,42 +82,32 @@ class ThreadName:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Lock:
-    """A thread that nobody else writes to meanwhile; or its absence."""
-
-    name: ThreadName
-    exists: bool
-    _connection: postgres.Connection
-
-    async def write(self, statement: str, **parameters: Any) -> list[Row]:
-        """Run a statement that changes the thread; whoever raises afterwards undoes it."""
-        whose = {"workspace_id": self.name.workspace_id, "thread_id": self.name.thread_id}
-        return await _execute(self._connection, statement, {**whose, **parameters})
-
-
 _queues: WeakValueDictionary[tuple[UUID, str], asyncio.Lock] = WeakValueDictionary()
 
 
 @asynccontextmanager
-async def locked(name: ThreadName, *, comes_into_being: bool = False) -> AsyncIterator[Lock]:
-    """Lock a thread for one transaction, which ends with this context.
+async def written(
+    name: ThreadName, statement: str, *, comes_into_being: bool = False, **parameters: Any
+) -> AsyncIterator[list[Row]]:
+    """Lock a thread and run a statement that changes it; what it answers. Whoever raises in this context undoes it.
 
     Raises:
         DatabaseUnavailable: it may or may not have been committed.
     """
+    whose: dict[str, Any] = {"workspace_id": name.workspace_id, "thread_id": name.thread_id}
+    owner = {"organization_id": name.organization_id} if comes_into_being else {}
     queue = _queues.setdefault((name.workspace_id, name.thread_id), asyncio.Lock())
-    async with queue, postgres.connection() as connection, connection.transaction():
-        whose = {"workspace_id": name.workspace_id, "thread_id": name.thread_id}
-        if comes_into_being:
-            whose["organization_id"] = name.organization_id
-        found = await _execute(connection, "thread_hold" if comes_into_being else "thread_lock", whose)
-        yield Lock(name, bool(found), connection)
+    # Two statements, as the second has to see what was committed while the first waited; but one round trip.
+    async with queue, postgres.connection() as connection, connection.pipeline(), connection.transaction():
+        await _execute(connection, "thread_hold" if comes_into_being else "thread_lock", {**whose, **owner})
+        cursor = await _execute(connection, statement, {**whose, **parameters})
+        yield await cursor.fetchall()
 
 
-async def _execute(connection: postgres.Connection, statement: str, parameters: dict[str, Any]) -> list[Row]:
-    cursor = await connection.execute(operations.text(statement), arrays.parameters(parameters), prepare=True)
-    return await cursor.fetchall()
+async def _execute(
+    connection: postgres.Connection, statement: str, parameters: dict[str, Any]
+) -> AsyncCursor[DictRow]:
+    return await connection.execute(operations.text(statement), arrays.parameters(parameters), prepare=True)
 
 
 async def _read(statement: str, is_descending: bool, **parameters: Any) -> list[Row]:
@@ -215,8 +208,8 @@ async def find(name: ThreadName) -> Row:
 
 async def delete(name: ThreadName) -> bool:
     """Delete the thread with all that is in it; whether there was one."""
-    async with locked(name) as lock:
-        return lock.exists and bool(await lock.write("thread_delete"))
+    async with written(name, "thread_delete") as rows:
+        return bool(rows)
 
 
 async def copy(name: ThreadName, to: ThreadName) -> Row:
@@ -226,9 +219,9 @@ async def copy(name: ThreadName, to: ThreadName) -> Row:
         ThreadNotFound: there is nothing to copy.
         ThreadExists: there is one of that id.
     """
-    async with locked(name) as lock:
-        if not lock.exists:
+    async with written(name, "thread_copy", to=to.thread_id) as rows:
+        if not rows:
             raise ThreadNotFound
-        for row in await lock.write("thread_copy", to=to.thread_id):
-            return row
-        raise ThreadExists
+        if rows[0]["id"] is None:
+            raise ThreadExists
+    return rows[0]

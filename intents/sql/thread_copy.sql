@@ -25,4 +25,8 @@ entries AS (
     CROSS JOIN fresh
     JOIN intents_threadentry AS entry ON entry.thread_id = thread.id
 )
-SELECT id, thread_id, created_at, updated_at, item_count, entry_count, bytes FROM fresh
+-- A row for what was to be copied, empty if the name is taken.
+SELECT
+    fresh.id, fresh.thread_id, fresh.created_at, fresh.updated_at, fresh.item_count, fresh.entry_count, fresh.bytes
+FROM thread
+LEFT JOIN fresh ON true
