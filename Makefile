@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 # PYTHONPATH: this tree's client, also where several trees share an environment.
 IN_CLIENT := cd client && PYTHONPATH=$(CURDIR)/client/src $(abspath $(BIN))
 # Frameworks whose adapters are tested, each in an environment of its own: they do not agree on one.
-FRAMEWORKS := langgraph openai_agents swarm
+FRAMEWORKS := langgraph openai_agents swarm autogen
 PRODUCTION_CHECK := DJANGO_SETTINGS_MODULE=controlplane.settings.production PERDURE_KEY_PEPPER=checked \
 	SECRET_KEY=a-key-that-is-only-checked-and-never-signs-anything-0123456789 ALLOWED_HOSTS=perdure.example \
 	DATABASE_URL=postgresql://checked@localhost/checked REDIS_URL=redis://localhost
