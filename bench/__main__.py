@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 
 from bench import machine, options as command_line
-from bench.figures import dashboard, idle, latency, redelivery, size, throughput
+from bench.figures import checkpoints, dashboard, idle, latency, redelivery, size, throughput
 from bench.options import Options
 from bench.perdure import Perdure
 from bench.report import Figure
@@ -48,6 +48,8 @@ def groups(perdure: Perdure, options: Options) -> Iterator[Iterator[Figure]]:
         yield throughput.backlog_figures(perdure, options)
     yield latency.figures(perdure, options)
     yield redelivery.figures(perdure, options)
+    if options.wants("checkpoints"):
+        yield checkpoints.figures(perdure, options)
     yield idle.figures(perdure, options)
     if any(map(options.wants, ("dashboard_visible", "dashboard_list"))):
         yield dashboard.figures(perdure, options)

@@ -46,6 +46,7 @@ CLEAN: tuple[LiteralString, ...] = (
     "DELETE FROM intents_idempotencyrecord WHERE intent_id > %s",
     "DELETE FROM intents_event WHERE intent_id > %s",
     "DELETE FROM intents_standing WHERE intent_id > %s",
+    "DELETE FROM intents_checkpoint WHERE intent_id > %s",
     "DELETE FROM intents_intent WHERE id > %s",
 )
 NOTHING = "00000000-0000-0000-0000-000000000000"

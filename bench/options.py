@@ -18,6 +18,7 @@ FIGURES = (
     "latency_axme",
     "redelivery_axme",
     "redelivery_websocket",
+    "checkpoints",
     "idle_sse",
     "idle_websocket",
     "dashboard_visible",
