@@ -122,6 +122,14 @@ PLACES: Final[dict[str, Role]] = {
     "bulk/": Role.OPERATOR,
     "bulk/<uuid:action_id>/": Role.VIEWER,
     "bulk/<uuid:action_id>/stop/": Role.OPERATOR,
+    "agents/": Role.VIEWER,
+    "agents/<slug:service_account_id>/": Role.VIEWER,
+    "agents/<slug:service_account_id>/kill/": Role.OPERATOR,
+    "agents/<slug:service_account_id>/resumption/": Role.OPERATOR,
+    "keys/": Role.VIEWER,
+    "keys/new/": Role.ADMIN,
+    "keys/<slug:key_id>/rotation/": Role.ADMIN,
+    "keys/<slug:key_id>/revocation/": Role.ADMIN,
 }
 
 #: live parts of those pages, as server-sent events below /live/o/<organization>/<workspace>/: the same members

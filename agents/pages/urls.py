@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from django.urls import path
 
-from agents.pages import account, login, theme
+from agents.pages import account, keys, login, theme
+from agents.pages.shell import PLACE
 
 app_name = "agents"
 
@@ -16,4 +17,8 @@ urlpatterns = [
     path("account/sessions/end/", account.end_other_sessions, name="end-other-sessions"),
     path("account/sessions/<int:device_id>/end/", account.end_session, name="end-session"),
     path("account/theme/", theme.choose_theme, name="theme"),
+    path(f"{PLACE}keys/", keys.keys, name="keys"),
+    path(f"{PLACE}keys/new/", keys.new, name="key-new"),
+    path(f"{PLACE}keys/<slug:key_id>/rotation/", keys.rotation, name="key-rotation"),
+    path(f"{PLACE}keys/<slug:key_id>/revocation/", keys.revocation, name="key-revocation"),
 ]
