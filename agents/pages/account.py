@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.decorators import login_required
@@ -15,13 +17,22 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
 from agents import signing_in
+from agents.pages import shell
+
+
+class PasswordForm(PasswordChangeForm):
+    """Django's, but without the focus: the page is about more than the password."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["old_password"].widget.attrs.pop("autofocus", None)
 
 
 @never_cache
 @login_required
 def account(request: HttpRequest) -> HttpResponse:
     """Show who one is here, and where one is signed in."""
-    return _page(request, PasswordChangeForm(_signed_in(request)))
+    return _page(request, PasswordForm(_signed_in(request)))
 
 
 @sensitive_post_parameters()
@@ -30,7 +41,7 @@ def account(request: HttpRequest) -> HttpResponse:
 @require_POST
 def change_password(request: HttpRequest) -> HttpResponse:
     """Change the password. Whoever is signed in elsewhere has to know the new one."""
-    form = PasswordChangeForm(_signed_in(request), request.POST)
+    form = PasswordForm(_signed_in(request), request.POST)
     if not form.is_valid():
         return _page(request, form, status=422)
     with transaction.atomic():
@@ -62,12 +73,13 @@ def end_other_sessions(request: HttpRequest) -> HttpResponse:
     return redirect("agents:account")
 
 
-def _page(request: HttpRequest, form: PasswordChangeForm, status: int = 200) -> HttpResponse:
+def _page(request: HttpRequest, form: PasswordForm, status: int = 200) -> HttpResponse:
     user = _signed_in(request)
     context = {
         "form": form,
         "devices": signing_in.devices(user),
         "here": request.session.session_key,
+        "has_workspace": bool(shell.workspaces_of(user)),
         "memberships": user.memberships.select_related("organization"),
     }
     return render(request, "agents/account.html", context, status=status)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import orjson
@@ -22,9 +23,9 @@ class _TooLarge(Exception):
 def render(value: Any) -> SafeString:
     """The value as HTML in which nothing is markup but our own."""
     try:
-        inner = "".join(_Writer().value(value, 0))
+        inner = "".join(_Writer().line("", value, "", 0))
     except _TooLarge:
-        inner = escape(orjson.dumps(value, default=str, option=orjson.OPT_INDENT_2).decode())
+        inner = escape(_plain(value))
     return mark_safe(f'<div class="json" tabindex="0" role="group" aria-label="JSON">{inner}</div>')  # noqa: S308
 
 
@@ -34,42 +35,54 @@ class _Writer:
     def __init__(self) -> None:
         self.left = VALUES
 
-    def value(self, value: Any, depth: int) -> list[str]:
+    def line(self, name: str, value: Any, comma: str, depth: int) -> list[str]:
+        """A value in a line of its own, or in several: what precedes it, itself, and the comma after it."""
         self.left -= 1
         if self.left < 0 or depth > DEPTH:
             raise _TooLarge
         match value:
             case dict() if value:
-                pairs = [
-                    (f'<span class="json__name">{_text(name)}</span>: ', item) for name, item in value.items()
+                items = [
+                    (f'<span class="json__name">{_text(key)}</span>: ', item) for key, item in value.items()
                 ]
-                return self._block("{", pairs, "}", depth)
+                return self._block(name + "{", items, "}", comma, depth)
             case list() | tuple() if value:
-                return self._block("[", [("", item) for item in value], "]", depth)
-            case dict():
-                return ["{}"]
-            case list() | tuple():
-                return ["[]"]
-            case str():
-                return [f'<span class="json__text">{_text(value)}</span>']
-            case bool() | None:
-                return [f'<span class="json__word">{orjson.dumps(value).decode()}</span>']
-            case int() | float():
-                return [f'<span class="json__number">{escape(repr(value))}</span>']
-        return [f'<span class="json__text">{_text(str(value))}</span>']
+                return self._block(name + "[", [("", item) for item in value], "]", comma, depth)
+        return ['<div class="json__item">', name, _scalar(value), comma, "</div>"]
 
-    def _block(self, opening: str, items: list[tuple[str, Any]], closing: str, depth: int) -> list[str]:
+    def _block(
+        self, opening: str, items: list[tuple[str, Any]], closing: str, comma: str, depth: int
+    ) -> list[str]:
         is_open = depth < OPEN_DEPTH and len(items) <= OPEN_ITEMS
         count = f"{len(items)} item{'s' if len(items) != 1 else ''}"
         parts = [
             f'<details class="json__block"{" open" if is_open else ""}><summary>{opening}'
-            f'<span class="json__folded"> {count} {closing}</span></summary><div class="json__items">'
+            f'<span class="json__folded"> {count} {closing}{comma}</span></summary><div class="json__items">'
         ]
         for number, (name, item) in enumerate(items, 1):
-            comma = "," if number < len(items) else ""
-            parts += ['<div class="json__item">', name, *self.value(item, depth + 1), comma, "</div>"]
-        parts.append(f'</div><span class="json__end">{closing}</span></details>')
+            parts += self.line(name, item, "," if number < len(items) else "", depth + 1)
+        parts.append(f'</div><span class="json__end">{closing}{comma}</span></details>')
         return parts
+
+
+def _plain(value: Any) -> str:
+    try:
+        return orjson.dumps(value, default=str, option=orjson.OPT_INDENT_2).decode()
+    except TypeError:  # a lone surrogate, a huge number, or deeper than orjson goes
+        return json.dumps(value, default=str, indent=2)
+
+
+def _scalar(value: Any) -> str:
+    match value:
+        case dict():
+            return "{}"
+        case list() | tuple():
+            return "[]"
+        case bool() | None:
+            return f'<span class="json__word">{orjson.dumps(value).decode()}</span>'
+        case int() | float():
+            return f'<span class="json__number">{escape(repr(value))}</span>'
+    return f'<span class="json__text">{_text(value if isinstance(value, str) else str(value))}</span>'
 
 
 def _text(text: str) -> str:
