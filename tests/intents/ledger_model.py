@@ -12,7 +12,7 @@ from uuid import UUID
 
 from intents.errors import Outcome
 from intents.lifecycle import BEFORE_PROGRESS, TERMINAL, TERMINAL_EVENTS, EventType, Status
-from intents.records import Ending, Hold, Lease, Release, Submission, Wait, Wake
+from intents.records import Ending, Hold, Lease, Release, Save, Submission, Wait, Wake
 
 #: How often an attempt that had not started is given back.
 RETURNS = 3
@@ -59,6 +59,8 @@ class Told:
     owed: Owed | None
     attempt: int = 0
     waiting_reason: str | None = None
+    #: the steps that are saved, in order
+    saved: list[str] = field(default_factory=list)
     history: list[tuple[str, str]] = field(
         default_factory=lambda: [("intent.created", "CREATED"), ("intent.submitted", "SUBMITTED")]
     )
@@ -90,6 +92,7 @@ class Told:
             "attempt": self.attempt,
             "history": [[seq, *event] for seq, event in enumerate(self.history, 1)],
             "has_timer": self.has_timer,
+            "saved": self.saved,
             "owed": owed
             and {
                 "attempt": owed.attempt,
@@ -162,6 +165,25 @@ class Model:
                 owed.is_started = True
                 owed.is_expired = owed.is_expired and not owed.is_renewable
         return outcomes
+
+    def checkpoint(self, asked: Sequence[Save]) -> list[Outcome]:
+        return [self._save(each) for each in asked]
+
+    def _save(self, each: Save) -> Outcome:
+        outcome = self._judge(each.hold)
+        if outcome != Outcome.DONE:
+            return outcome
+        told = self.intents[each.hold.intent_id]
+        if told.status == Status.WAITING:
+            return Outcome.LEASE_LOST
+        if (owed := told.owed) and owed.token:
+            owed.is_started = True
+            owed.is_expired = owed.is_expired and not owed.is_renewable
+        if each.step in told.saved:
+            return Outcome.REPEATED
+        told.saved.append(each.step)
+        told.note(Status.IN_PROGRESS)
+        return Outcome.DONE
 
     def extend(self, asked: Sequence[Hold]) -> list[Outcome]:
         outcomes = []

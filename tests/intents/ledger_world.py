@@ -15,7 +15,7 @@ from agents.models import Agent
 from intents import coalescer, ledger
 from intents.errors import Outcome
 from intents.lifecycle import EventType, WaitingReason, replay
-from intents.records import Ending, Hold, Lease, Release, Slot, Submission, Wait, Wake
+from intents.records import Ending, Hold, Lease, Release, Save, Slot, Submission, Wait, Wake
 from tests.intents.factories import make_recipient, submission
 from tests.intents.ledger_model import Model
 
@@ -30,6 +30,10 @@ SELECT
         FROM intents_event AS event WHERE event.intent_id = intent.id
     )::text AS history,
     EXISTS (SELECT FROM intents_timer AS timer WHERE timer.intent_id = intent.id) AS has_timer,
+    (
+        SELECT COALESCE(json_agg(saved.step ORDER BY saved.position), '[]')
+        FROM intents_checkpoint AS saved WHERE saved.intent_id = intent.id
+    )::text AS saved,
     CASE WHEN delivery.id IS NOT NULL THEN json_build_object(
         'attempt', delivery.attempt,
         'max_attempts', delivery.max_attempts,
@@ -142,6 +146,10 @@ class World:
 
     def _acknowledge(self, step: Step) -> None:
         self._change(step, "acknowledge", [self._hold(row) for row in step.rows])
+
+    def _checkpoint(self, step: Step) -> None:
+        asked = [Save(self._hold(row), f"step {row.variant % 3}", "text/plain", b"x") for row in step.rows]
+        self._change(step, "checkpoint", asked)
 
     def _extend(self, step: Step) -> None:
         self._change(step, "extend", [self._hold(row) for row in step.rows])
