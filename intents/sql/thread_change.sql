@@ -18,7 +18,10 @@ standing AS (
         END AS is_conflict
     FROM asked
     LEFT JOIN thread ON true
-    LEFT JOIN intents_threaditem AS item ON item.thread_id = thread.id AND item.key = asked.key
+    LEFT JOIN LATERAL (
+        -- The limit keeps the planner from reading the whole thread.
+        SELECT version, size FROM intents_threaditem WHERE thread_id = thread.id AND key = asked.key LIMIT 1
+    ) AS item ON true
 ),
 growth AS (
     SELECT
@@ -58,8 +61,10 @@ written AS (
 ),
 removed AS (
     DELETE FROM intents_threaditem AS item
-    USING verdict, standing
-    WHERE verdict.outcome = 'done' AND item.thread_id = verdict.id AND item.key = standing.key AND standing.is_removed
+    USING verdict
+    WHERE verdict.outcome = 'done'
+        AND item.thread_id = verdict.id
+        AND item.key = ANY(ARRAY(SELECT key FROM standing WHERE is_removed))
 ),
 counted AS (
     UPDATE intents_thread AS thread

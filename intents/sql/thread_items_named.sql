@@ -8,7 +8,10 @@ measured AS (
         item.*, asked.place, row_number() OVER earlier AS number, sum(item.size) OVER earlier AS reach
     FROM thread
     CROSS JOIN asked
-    JOIN intents_threaditem AS item ON item.thread_id = thread.id AND item.key = asked.key
+    CROSS JOIN LATERAL (
+        -- The limit keeps the planner from reading the whole thread.
+        SELECT * FROM intents_threaditem WHERE thread_id = thread.id AND key = asked.key LIMIT 1
+    ) AS item
     WINDOW earlier AS (ORDER BY asked.place)
 )
 SELECT

@@ -19,10 +19,11 @@ measured AS (
 ),
 removed AS (
     DELETE FROM intents_threadentry AS entry
-    USING thread, measured
+    USING thread
     WHERE entry.thread_id = thread.id
-        AND entry.position = measured.position
-        AND (measured.number = 1 OR measured.reach <= %(room)s)
+        AND entry.position = ANY(
+            ARRAY(SELECT position FROM measured WHERE number = 1 OR reach <= %(room)s)
+        )
     RETURNING entry.position, entry.at, entry.size, entry.content_type, entry.value
 ),
 gone AS (
