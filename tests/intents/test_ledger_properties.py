@@ -25,8 +25,8 @@ PROFILE = settings(
 
 #: Statements, the frequent ones more than once.
 NAMES = (
-    *["submit"] * 2, *["claim"] * 6, *["acknowledge"] * 2, *["checkpoint"] * 2, "extend", *["finish"] * 2, *["release"] * 5,
-    "wait", *["wake"] * 2, "exhaust", "take_over", "expire_sessions", *["time_passes"] * 3,
+    *["submit"] * 2, *["claim"] * 6, *["acknowledge"] * 2, *["checkpoint"] * 2, "extend", *["finish"] * 2,
+    *["release"] * 5, "wait", *["wake"] * 2, "exhaust", "take_over", "expire_sessions", *["time_passes"] * 3,
 )  # fmt: skip
 
 rows = st.builds(
