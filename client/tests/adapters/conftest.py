@@ -25,7 +25,6 @@ START_SECONDS, RUN_SECONDS = 120, 120
 #: folder -> the distribution without which its tests make no sense
 FRAMEWORKS = {
     "autogen": "autogen-agentchat",
-    "crewai": "crewai",
     "langgraph": "langgraph",
     "openai_agents": "openai-agents",
     "swarm": "openai-swarm",
