@@ -5,7 +5,14 @@ from __future__ import annotations
 from django.urls import path
 
 from agents.pages.shell import PLACE
-from intents.pages import views_bulk, views_dead_letters, views_intent, views_list, views_overview
+from intents.pages import (
+    views_bulk,
+    views_dead_letters,
+    views_fleet,
+    views_intent,
+    views_list,
+    views_overview,
+)
 
 app_name = "intents"
 
@@ -26,4 +33,8 @@ urlpatterns = [
     path(f"{PLACE}bulk/<uuid:action_id>/", views_bulk.bulk, name="bulk"),
     path(f"{PLACE}bulk/<uuid:action_id>/stop/", views_bulk.bulk_stop, name="bulk_stop"),
     path(f"{PLACE}dead-letters/", views_dead_letters.dead_letters, name="dead-letters"),
+    path(f"{PLACE}agents/", views_fleet.agents, name="agents"),
+    path(f"{PLACE}agents/<slug:service_account_id>/", views_fleet.agent, name="agent"),
+    path(f"{PLACE}agents/<slug:service_account_id>/kill/", views_fleet.kill, name="kill"),
+    path(f"{PLACE}agents/<slug:service_account_id>/resumption/", views_fleet.resumption, name="resumption"),
 ]

@@ -1,0 +1,269 @@
+"""The fleet as people see it, and the switch that stops an agent: who may, what it says, nothing taken for markup."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+import pytest
+from django.db import connection
+from django.db.models import F
+from django.db.models.functions import Now
+from django.http import HttpResponse
+from django.test.utils import CaptureQueriesContext
+
+from agents import mesh
+from agents.models import (
+    Agent,
+    AuditEntry,
+    Confirmation,
+    Connection,
+    DeliveryMode,
+    MeshEvent,
+    MeshEventType,
+    WebProcess,
+)
+from intents import fleet
+from intents.pages import views_fleet
+from tests.intents.factories import make_delivery, make_recipient
+from tests.intents.pages.conftest import Member
+from tests.intents.pages.hostile import HOSTILE
+from tests.intents.pages.markup import Markup, assert_harmless
+
+#: Commits, as the kill switch does its last step after it.
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def agent(transactional_db: None) -> Agent:
+    return make_recipient(name="worker")
+
+
+def text(answer: HttpResponse) -> str:
+    assert answer.status_code == 200
+    return " ".join(assert_harmless(answer.content.decode()).text.split())
+
+
+def process(**fields: object) -> UUID:
+    return WebProcess.objects.create(id=uuid4(), host="here", pid=1, **fields).pk
+
+
+def connect(agent: Agent, web: UUID, transport: str = "websocket", client: str = "perdure/1") -> None:
+    Connection.objects.create(
+        id=uuid4(),
+        session=uuid4(),
+        process_id=web,
+        agent=agent,
+        key_id="sak_1",
+        transport=transport,
+        client=client,
+        remote_addr="192.0.2.7",
+    )
+
+
+def of(agent: Agent, more: str = "") -> str:
+    return f"agents/{agent.service_account_id}/{more}"
+
+
+def test_the_list_says_how_each_is_who_is_connected_and_what_is_owed(viewer: Member, agent: Agent) -> None:
+    web = process()
+    connect(agent, web)
+    connect(agent, web, "sse")
+    connect(agent, web, "sse")
+    make_delivery(agent)
+    make_delivery(agent)
+    make_delivery(agent, due_in=3600)
+    make_delivery(agent, lease_ends_in=30)
+    make_recipient(beside=agent, name="idler")
+
+    answer = viewer.get("agents/")
+
+    assert "Unknown idler" in text(answer)
+    assert f"Healthy worker {agent.address} 2 sse, 1 websocket 1 2 just now" in text(answer)
+    assert Markup(answer.content.decode()).of("a", href=viewer.root + of(agent))
+
+
+def test_connections_of_a_process_that_died_do_not_count(viewer: Member, agent: Agent) -> None:
+    connect(agent, process(seen_at=Now() - timedelta(seconds=30)))
+
+    assert "Unknown worker" in text(viewer.get("agents/"))
+    assert "never been heard of" in text(viewer.get(of(agent)))
+
+
+def test_counting_stops_somewhere_and_says_so(
+    viewer: Member, agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fleet, "MOST_COUNTED", 2)
+    for _ in range(3):
+        make_delivery(agent)
+
+    assert "none 0 ≥ 2 never" in text(viewer.get("agents/"))
+
+
+def test_the_list_is_found_in_and_stops_somewhere(
+    viewer: Member, agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_recipient(beside=agent, name="idler")
+    monkeypatch.setattr(fleet, "MOST_AGENTS", 1)
+
+    assert "There are more" in text(viewer.get("agents/"))
+    found = viewer.get("agents/?q=WORK")
+    assert "worker" in text(found)
+    assert "idler" not in text(found)
+    [part] = Markup(found.content.decode()).of("section", id="fleet")
+    assert part["hx-get"] == f"{viewer.root}agents/?q=WORK"
+    assert "No address here has" in text(viewer.get("agents/?q=nothing%00like"))
+
+
+def test_the_part_that_is_asked_for_again_is_the_one_that_was_there(viewer: Member, agent: Agent) -> None:
+    for path, name in (("agents/", "fleet"), (of(agent), "agent-now")):
+        whole = viewer.get(path).content.decode()
+        part = viewer.get(path, headers={"HX-Request": "true"}).content.decode()
+        assert part.strip() in whole
+        assert Markup(part).of("section", id=name, **{"hx-get": viewer.root + path})
+
+
+@pytest.mark.parametrize("path", ["agents/", "agents/{}/"])
+def test_a_page_takes_one_statement_of_its_own(viewer: Member, agent: Agent, path: str) -> None:
+    here = path.format(agent.service_account_id)
+    connect(agent, process())
+    viewer.get(here)  # who comes for the first time is remembered
+
+    with CaptureQueriesContext(connection) as queries:
+        viewer.get(here)
+
+    assert sum('FROM "agents_agent"' in each["sql"] for each in queries) == 1
+    assert len(queries) <= 4
+
+
+def test_an_agent_shows_its_connections_and_how_to_make_one(viewer: Member, agent: Agent) -> None:
+    connect(agent, process(), "sse-buffered", client="axme-python/0.1")
+
+    answer = viewer.get(of(agent))
+
+    said = text(answer)
+    assert "Healthy It is connected now." in said
+    assert "sse-buffered axme-python/0.1 192.0.2.7 just now" in said
+    assert 'base_url="http://testserver"' in said
+    assert 'connect("ws://testserver/ws/agent"' in said
+    assert "http://testserver/v1/agents/agent%3A%2F%2F" in said
+    assert said.count("AXME_API_KEY") >= 4
+    markup = Markup(answer.content.decode())
+    [link] = [each for each in markup.of("a") if "?agent=" in (each["href"] or "")]
+    assert viewer.client.get(link["href"] or "").status_code == 200
+    assert not markup.of("form", action=viewer.root + of(agent, "kill/"))
+
+
+def test_snippets_of_python_are_python_whatever_the_address_is(viewer: Member, agent: Agent) -> None:
+    for hostile in HOSTILE:
+        Agent.objects.filter(pk=agent.pk).update(address=hostile)
+        markup = Markup(viewer.get(of(agent)).content.decode())
+        for each in ("axme", "websocket"):
+            assert markup.of("pre", id=f"snippet-{each}")
+        agent.refresh_from_db()
+        for snippet in views_fleet._snippets(agent, "http://here")[:2]:
+            compile(snippet.text, snippet.id, "exec")
+
+
+def test_an_operator_kills_and_resumes_and_both_are_on_record(operator: Member, agent: Agent) -> None:
+    answer = operator.post(of(agent, "kill/"), {"reason": "runs wild"})
+    assert answer.status_code == 303
+    assert answer.headers["Location"] == operator.root + of(agent)
+    agent.refresh_from_db()
+    assert agent.is_killed
+    said = text(operator.get(of(agent)))
+    assert f"Killed Killed by {agent.killed_by} just now: “runs wild”." in said
+    assert "Resume the agent" in said
+
+    operator.post(of(agent, "kill/"), {"reason": "again"})
+    assert "“runs wild”" in text(operator.get(of(agent)))
+
+    assert operator.post(of(agent, "resumption/"), {}).status_code == 303
+    agent.refresh_from_db()
+    assert not agent.is_killed
+    assert "Resume the agent" not in text(operator.get(of(agent)))
+    actions = (
+        AuditEntry.objects.filter(action__startswith="agent.")
+        .order_by("id")
+        .values_list("action", "target", "reason")
+    )
+    assert list(actions) == [
+        ("agent.killed", agent.service_account_id, "runs wild"),
+        ("agent.resumed", agent.service_account_id, ""),
+    ]
+
+
+def test_a_kill_says_where_it_is_in_effect_and_how_soon_it_was(operator: Member, agent: Agent) -> None:
+    first, second = process(), process()
+    operator.post(of(agent, "kill/"), {})
+    process()  # began later: it knows no other state
+    assert "No web process has confirmed it yet; 2 are asked." in text(operator.get(of(agent)))
+
+    agent.refresh_from_db()
+    event = MeshEvent.objects.get(type=MeshEventType.KILLED)
+    assert agent.killed_at is not None
+    confirmed_at = agent.killed_at + timedelta(milliseconds=340)
+    Confirmation.objects.create(event=event, process=first, confirmed_at=confirmed_at)
+    assert "In effect on 1 web process, on the last after 340 ms; 1 has not" in text(operator.get(of(agent)))
+    Confirmation.objects.create(
+        event=event, process=second, confirmed_at=confirmed_at + timedelta(milliseconds=100)
+    )
+    assert "In effect on 2 web processes, on the last after 440 ms." in text(operator.get(of(agent)))
+
+
+def test_confirmations_of_an_earlier_kill_say_nothing_about_this_one(operator: Member, agent: Agent) -> None:
+    web = process()
+    operator.post(of(agent, "kill/"), {})
+    Confirmation.objects.create(event=MeshEvent.objects.get(type=MeshEventType.KILLED), process=web)
+    operator.post(of(agent, "resumption/"), {})
+    assert "In effect" not in text(operator.get(of(agent)))
+    operator.post(of(agent, "kill/"), {})
+
+    assert "No web process has confirmed it yet; 1 is asked." in text(operator.get(of(agent)))
+
+
+@pytest.mark.parametrize("what", ["kill/", "resumption/"])
+def test_a_viewer_may_not_and_a_stranger_finds_nothing(
+    viewer: Member, stranger: Member, operator: Member, agent: Agent, what: str
+) -> None:
+    if what == "resumption/":
+        mesh.kill(agent, by="system")
+    before = Agent.objects.values("killed_at", "killed_by").get(pk=agent.pk)
+
+    assert viewer.post(of(agent, what), {}).status_code == 403
+    assert stranger.post(of(agent, what), {}).status_code == 404
+    assert operator.get(of(agent, what)).status_code == 405
+
+    assert Agent.objects.values("killed_at", "killed_by").get(pk=agent.pk) == before
+
+
+def test_agents_of_elsewhere_do_not_exist(operator: Member, stranger: Member, agent: Agent) -> None:
+    elsewhere = make_recipient(name="elsewhere")
+    internal = make_recipient(beside=agent, delivery_mode=DeliveryMode.INTERNAL)
+
+    assert stranger.get("agents/").status_code == 404
+    assert stranger.get(of(agent)).status_code == 404
+    assert "elsewhere" not in text(operator.get("agents/"))
+    for other in (elsewhere, internal):
+        assert operator.get(of(other)).status_code == 404
+        assert operator.post(of(other, "kill/"), {}).status_code == 404
+    assert operator.get("agents/sa_0/").status_code == 404
+    assert not Agent.objects.filter(killed_at__isnull=False).exists()
+
+
+def test_hostile_text_stays_text(operator: Member, agent: Agent) -> None:
+    web = process()
+    for hostile in HOSTILE:
+        Connection.objects.all().delete()
+        connect(agent, web, client=hostile)
+        Agent.objects.filter(pk=agent.pk).update(
+            name=hostile,
+            address=hostile,
+            display_name=hostile,
+            description=hostile,
+            killed_at=F("created_at"),
+            killed_by=hostile,
+            kill_reason=hostile,
+        )
+        for path in ("agents/", of(agent)):
+            assert " ".join(hostile.split()) in text(operator.get(path))
