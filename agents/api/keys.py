@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from django.db import transaction
 from django.utils import timezone
 from ninja import Router
 
-from agents import keys
+from agents import audit, keys
 from agents.access import requires
 from agents.api import tenancy
 from agents.api.schemas import IssuedKey, KeyAnswer, KeyCreated, KeyIn, KeyList, KeyOut
 from agents.api.tenancy import AgentRequest
 from agents.caller import Caller
 from agents.errors import NotFound
-from agents.models import AGENT_SCOPES, Scope
+from agents.models import AGENT_SCOPES, Agent, ApiKey, Scope
 from agents.postgres import in_thread
 
 router = Router(tags=["API keys"])
@@ -26,12 +29,15 @@ async def create_key(request: AgentRequest, service_account_id: str, body: KeyIn
 
 
 def _create(caller: Caller, service_account_id: str, body: KeyIn) -> KeyCreated:
-    key, token = keys.issue(
-        tenancy.account(caller, service_account_id),
-        created_by=body.created_by_actor_id or caller.address[:255],
-        scopes=body.scopes or AGENT_SCOPES,
-        expires_at=body.expires_at,
-    )
+    account = tenancy.account(caller, service_account_id)
+    with transaction.atomic():
+        key, token = keys.issue(
+            account,
+            created_by=body.created_by_actor_id or caller.address[:255],
+            scopes=body.scopes or AGENT_SCOPES,
+            expires_at=body.expires_at,
+        )
+        _record(caller, "key.created", key, account, scopes=key.scopes)
     return KeyCreated(key=IssuedKey(**KeyOut.of(key).model_dump(), token=token), api_key=token)
 
 
@@ -61,7 +67,22 @@ async def revoke_key(request: AgentRequest, service_account_id: str, key_id: str
 
 
 def _revoke(caller: Caller, service_account_id: str, key_id: str) -> KeyAnswer:
-    key = tenancy.account(caller, service_account_id).api_keys.filter(pk=key_id).first()
-    if key is None:
-        raise NotFound("API key not found")
-    return KeyAnswer(key=KeyOut.of(keys.revoke(key)))
+    account = tenancy.account(caller, service_account_id)
+    with transaction.atomic():
+        key = account.api_keys.select_for_update(no_key=True).filter(pk=key_id).first()
+        if key is None:
+            raise NotFound("API key not found")
+        if key.revoked_at is None:
+            _record(caller, "key.revoked", key, account)
+        return KeyAnswer(key=KeyOut.of(keys.revoke(key)))
+
+
+def _record(caller: Caller, action: str, key: ApiKey, account: Agent, **details: Any) -> None:
+    audit.record(
+        caller,
+        action,
+        key.pk,
+        organization_id=account.organization_id,
+        target_label=f"{account.address} {key.hint}",
+        details=details,
+    )

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from agents import signals
-from agents.models import ApiKey
+from agents.models import ApiKey, AuditEntry
 from agents.postgres import in_thread
 from tests.agents.conftest import Someone, refusal
 from tests.agents.schemas import assert_speaks_the_protocol
@@ -132,3 +132,17 @@ async def test_a_suspended_account_gets_no_key(
     await api.patch(url(agent).removesuffix("/keys"), json={"status": "suspended"}, headers=admin.headers)
 
     assert refusal(await api.post(url(agent), json={}, headers=admin.headers)) == (409, "conflict")
+
+
+async def test_making_and_revoking_a_key_is_noted_once_each(
+    api: httpx.AsyncClient, admin: Someone, agent: Someone
+) -> None:
+    made = (await api.post(url(agent), json={}, headers=admin.headers)).json()["key"]["key_id"]
+    for _ in range(2):
+        await api.post(url(agent, made, "revoke"), headers=admin.headers)
+
+    noted = await in_thread(
+        lambda: list(AuditEntry.objects.values_list("action", "actor", "key_id", "target"))
+    )
+    by = (admin.agent.address, admin.key_id, made)
+    assert noted == [("key.revoked", *by), ("key.created", *by)]
