@@ -130,6 +130,8 @@ PLACES: Final[dict[str, Role]] = {
     "keys/new/": Role.ADMIN,
     "keys/<slug:key_id>/rotation/": Role.ADMIN,
     "keys/<slug:key_id>/revocation/": Role.ADMIN,
+    "audit/": Role.OPERATOR,
+    "audit/export/": Role.OPERATOR,
 }
 
 #: live parts of those pages, as server-sent events below /live/o/<organization>/<workspace>/: the same members

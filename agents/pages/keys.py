@@ -80,8 +80,8 @@ def keys(request: PageRequest) -> HttpResponse:
 def new(request: PageRequest) -> HttpResponse:
     """Make a key, and show its token this once."""
     if request.method != "POST":
-        typed = {"agent": request.GET.get("agent", ""), "expires": "90", "scopes": list(AGENT_SCOPES)}
-        return _form(request, typed)
+        offered = {"agent": request.GET.get("agent", ""), "expires": "90", "scopes": list(AGENT_SCOPES)}
+        return _form(request, offered)
     typed: dict[str, Any] = {
         "agent": request.POST.get("agent", ""),
         "label": request.POST.get("label", ""),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from agents.pages import account, keys, login, theme
+from agents.pages import account, audit_log, keys, login, theme
 from agents.pages.shell import PLACE
 
 app_name = "agents"
@@ -21,4 +21,6 @@ urlpatterns = [
     path(f"{PLACE}keys/new/", keys.new, name="key-new"),
     path(f"{PLACE}keys/<slug:key_id>/rotation/", keys.rotation, name="key-rotation"),
     path(f"{PLACE}keys/<slug:key_id>/revocation/", keys.revocation, name="key-revocation"),
+    path(f"{PLACE}audit/", audit_log.audit_log, name="audit"),
+    path(f"{PLACE}audit/export/", audit_log.export, name="audit-export"),
 ]
