@@ -212,7 +212,7 @@ class Shift:
 
     def _take(self, data: dict[str, Any]) -> None:
         known = self._works.get(data["intent_id"])
-        if known is not None and known.interruption is None:
+        if known is not None and known.interruption is None and not known.is_given_up:
             known.adopt(data)
             if known not in self._waiting:
                 self._spawn(known.begin())

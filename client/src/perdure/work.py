@@ -44,6 +44,8 @@ class Work:
         self._news = asyncio.Event()
         self._task: asyncio.Task[Any] | None = None
         self.interruption: errors.Conflict | None = None
+        #: this attempt has failed and says so; what comes of the intent from then on is another
+        self.is_given_up = False
         self.lease = ""
         self.epoch = 0
         self.adopt(data)
@@ -227,6 +229,8 @@ class Work:
         if isinstance(self.interruption, errors.Canceled):
             return
         verb, item, shared = outcome
+        # What comes after that is the next attempt, and may come in the same breath as the answer.
+        self.is_given_up = shared == RETRYABLE
         try:
             await self.ask(verb, item, **shared)
         except (errors.LeaseLost, errors.IntentEnded) as error:
