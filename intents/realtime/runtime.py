@@ -136,8 +136,13 @@ class Runtime:
         Who has just come and is not known yet looks by itself once a second; so do all who wait.
         """
         self._look_at(changes)
-        if changes.keys or changes.switched or self.loop.time() - self._alone_at > FRESH_SECONDS:
+        if changes.keys or changes.switched or not self.is_alone:
             self.doorbell.ring(changes)
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether this process has just seen that no other serves connections."""
+        return self.loop.time() - self._alone_at <= FRESH_SECONDS
 
     def _heard_from_others(self, changes: Changes | None) -> None:
         if changes is None:
