@@ -9,6 +9,7 @@ from agents.models.connection import Connection, Transport, WebProcess
 from agents.models.membership import Membership, Role
 from agents.models.mesh import SWITCHES, Confirmation, MeshEvent, MeshEventType, MetricsBucket
 from agents.models.organization import SLUG_PATTERN, Organization
+from agents.models.policy import ActionMode, AgentPolicy, OnBreach
 from agents.models.sign_in import FailedSignIn, SignIn
 from agents.models.workspace import Workspace
 
@@ -17,7 +18,9 @@ __all__ = [
     "ALL_SCOPES",
     "SLUG_PATTERN",
     "SWITCHES",
+    "ActionMode",
     "Agent",
+    "AgentPolicy",
     "AgentStatus",
     "ApiKey",
     "AuditEntry",
@@ -30,6 +33,7 @@ __all__ = [
     "MeshEvent",
     "MeshEventType",
     "MetricsBucket",
+    "OnBreach",
     "Organization",
     "Role",
     "Scope",

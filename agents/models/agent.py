@@ -78,6 +78,8 @@ class Agent(models.Model):
     killed_at = models.DateTimeField(null=True, blank=True, editable=False)
     killed_by = models.CharField(max_length=255, default="", db_default="", blank=True, editable=False)
     kill_reason = models.CharField(max_length=1024, default="", db_default="", blank=True, editable=False)
+    #: there is a policy to judge by what goes to it or comes from it; kept here, where everybody looks anyway
+    is_policed = models.BooleanField(default=False, db_default=False, editable=False)
 
     class Meta:
         ordering = ("address",)

@@ -89,6 +89,9 @@ class MetricsBucket(models.Model):
     #: for the average: each report's, weighted by its intents
     latency_ms_sum = models.FloatField(default=0, db_default=0)
     latency_weight = models.BigIntegerField(default=0, db_default=0)
+    #: how many of its intents have ended so in this hour, as they were counted here and not as it says
+    counted_completed = models.BigIntegerField(default=0, db_default=0)
+    counted_failed = models.BigIntegerField(default=0, db_default=0)
 
     class Meta:
         constraints = [
