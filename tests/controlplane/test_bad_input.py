@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from websockets.sync.client import connect
 
-from tests.controlplane.bad_input import BAD_FRAMES, Case, cases
+from tests.controlplane.bad_frames import BAD_FRAMES
+from tests.controlplane.bad_input import Case, cases
 from tests.live import Account, Operator, in_database
 from tests.servers import Perdure
 
