@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 
+import httpx
 import pytest
 
 from tests.intents.realtime.sockets import Socket
+from tests.intents.realtime.streams import BUFFERED, INCREMENTAL, Open, Reader, new_process, reading
 from tests.live import Account, Operator
 from tests.servers import Perdure
 
@@ -41,3 +43,44 @@ def connect(commons: Perdure) -> Iterator[Connect]:
             return stack.enter_context(Socket(commons.web[web].base_url, key, **headers))
 
         yield connect
+
+
+@pytest.fixture
+def socket(connect: Connect, worker: Account) -> Socket:
+    """The worker's connection, which takes ten deliveries at a time."""
+    socket = connect(worker.key)
+    socket.hello(worker, max_in_flight=10)
+    return socket
+
+
+@pytest.fixture
+def client(commons: Perdure, worker: Account) -> Iterator[httpx.Client]:
+    """The worker's process, which reads as curl does."""
+    with new_process(commons, worker) as client:
+        yield client
+
+
+@pytest.fixture
+def curl(worker: Account, client: httpx.Client) -> Open:
+    """A reader that parses only when the stream has ended."""
+
+    def curl(
+        query: str = "", *, client: httpx.Client = client, **headers: str
+    ) -> AbstractContextManager[Reader]:
+        return reading(client, f"/v1/agents/{worker.name}/intents/stream?{query}", **{**BUFFERED, **headers})
+
+    return curl  # type: ignore[return-value]
+
+
+@pytest.fixture
+def listen(worker: Account, client: httpx.Client) -> Open:
+    """A reader that handles each frame as it comes."""
+
+    def listen(
+        query: str = "", *, client: httpx.Client = client, **headers: str
+    ) -> AbstractContextManager[Reader]:
+        return reading(
+            client, f"/v1/agents/{worker.name}/intents/stream?{query}", **{**INCREMENTAL, **headers}
+        )
+
+    return listen  # type: ignore[return-value]

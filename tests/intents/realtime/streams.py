@@ -7,14 +7,15 @@ import re
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from time import monotonic
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 
-from tests.servers import wait_until
+from tests.live import Account
+from tests.servers import Perdure, wait_until
 
 BUFFERED = {"user-agent": "curl/8.9.1"}
 INCREMENTAL = {"user-agent": "python-httpx/0.28.1"}
@@ -104,3 +105,16 @@ def reading(client: httpx.Client, path: str, **headers: str) -> Iterator[Reader]
         finally:
             reader.hang_up()
             reader.join()
+
+
+class Open(Protocol):
+    """Opens the worker's stream."""
+
+    def __call__(
+        self, query: str = "", *, client: httpx.Client | None = None, **headers: str
+    ) -> AbstractContextManager[Reader]: ...
+
+
+def new_process(perdure: Perdure, worker: Account, web: int = 0) -> httpx.Client:
+    """A client without cookies of another."""
+    return httpx.Client(base_url=perdure.web[web].base_url, headers=worker.headers, timeout=30)
