@@ -8,7 +8,7 @@ from uuid import UUID
 from celery import shared_task
 from django.db import InterfaceError, OperationalError
 
-from intents import bulk_actions, callbacks, sweep as sweeping, tallying
+from intents import bulk_work, callbacks, sweep as sweeping, tallying
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ def forget_old_requests() -> None:
 def run_bulk_action(action_id: str) -> None:
     """Go on with an action on many intents for a second, then let others have their turn."""
     try:
-        has_more = bulk_actions.run(UUID(action_id))
+        has_more = bulk_work.run(UUID(action_id))
     except (OperationalError, InterfaceError) as error:
         logger.warning("The database is away; the action goes on later. %s", type(error).__name__)
         return
@@ -56,7 +56,7 @@ def run_bulk_action(action_id: str) -> None:
 def resume_bulk_actions() -> None:
     """Go on with the actions that have lost their worker, or were never told of."""
     try:
-        for action_id in bulk_actions.stalled():
+        for action_id in bulk_work.stalled():
             run_bulk_action.delay(str(action_id))
     except (OperationalError, InterfaceError) as error:
         logger.warning("The database is away; actions go on later. %s", type(error).__name__)

@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 from agents.errors import Forbidden, Invalid
 from agents.models import Agent, AuditEntry, Membership, Role
 from agents.people import Operator
-from intents import bulk_actions
+from intents import bulk_actions, bulk_work
 from intents.bulk_actions import ActionNotFound, ActionOver, NotConfirmed
 from intents.models import BulkAction, Delivery, Intent
 from tests.intents.factories import make_delivery, make_intent, make_intents, make_recipient
@@ -41,7 +41,7 @@ def to_all(alice: Operator, kind: str, query: str = "", reason: str = "bulk") ->
 
 
 def finish(action: BulkAction) -> BulkAction:
-    while bulk_actions.advance(action.pk):
+    while bulk_work.advance(action.pk):
         pass
     action.refresh_from_db()
     return action
@@ -158,10 +158,10 @@ def test_leased_and_later_ones_are_redelivered(agent: Agent, alice: Operator) ->
 def test_a_stopped_action_does_no_more_and_undoes_nothing(
     agent: Agent, alice: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bulk_actions, "CHUNK", 10)
+    monkeypatch.setattr(bulk_work, "CHUNK", 10)
     make_intents(agent, 30)
     action = to_all(alice, "cancel")
-    assert bulk_actions.advance(action.pk)
+    assert bulk_work.advance(action.pk)
 
     bulk_actions.stop(alice, action.pk)
 
@@ -186,10 +186,10 @@ def test_it_stops_when_whoever_asked_may_not_any_more(
     change: Callable[..., object],
     said: str,
 ) -> None:
-    monkeypatch.setattr(bulk_actions, "CHUNK", 10)
+    monkeypatch.setattr(bulk_work, "CHUNK", 10)
     make_intents(agent, 30)
     action = to_all(alice, "cancel")
-    assert bulk_actions.advance(action.pk)
+    assert bulk_work.advance(action.pk)
 
     change(Membership.objects.filter(user_id=alice.user_id))
 
@@ -208,7 +208,7 @@ def test_two_workers_at_once_do_everything_once() -> None:
     for_all = to_all(alice, "cancel")
 
     def work() -> None:
-        while bulk_actions.run(for_all.pk):
+        while bulk_work.run(for_all.pk):
             pass
 
     at_once([work] * 4)
