@@ -4,6 +4,7 @@ import os
 from typing import Any
 
 from channels.routing import ProtocolTypeRouter
+from django.conf import settings
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "controlplane.settings.development")
@@ -12,6 +13,7 @@ pages = get_asgi_application()  # first: it sets Django up, and what follows nee
 
 from controlplane.bodies import Receive, Scope, Send  # noqa: E402
 from controlplane.lifespan import lifespan  # noqa: E402
+from controlplane.proxied import behind_proxies  # noqa: E402
 from controlplane.routing import websocket  # noqa: E402
 from controlplane.v1_handler import V1Handler  # noqa: E402
 
@@ -28,4 +30,8 @@ async def http(scope: Scope, receive: Receive, send: Send) -> None:
     await handler(scope, receive, send)
 
 
-application = ProtocolTypeRouter({"http": http, "websocket": websocket, "lifespan": lifespan})
+application = behind_proxies(
+    ProtocolTypeRouter({"http": http, "websocket": websocket, "lifespan": lifespan}),
+    prefix=settings.PERDURE_PATH_PREFIX,
+    trusted=settings.PERDURE_TRUSTED_PROXIES,
+)

@@ -142,7 +142,8 @@ def boot(place: Path, host: str, port: int) -> dict[str, str]:
     # An unspecified host, such as 0.0.0.0, reaches this machine too.
     reachable = f"[{host}]" if ":" in host else host
     known = home.read_variables(place / "dev.env")
-    facts = {"AXME_BASE_URL": f"http://{reachable}:{port}", **bootstrap(known)}
+    address = f"http://{reachable}:{port}{settings.PERDURE_PATH_PREFIX}"
+    facts = {"AXME_BASE_URL": address, **bootstrap(known)}
     home.write_variables(place / "dev.env", facts)
     connection.close()
     connection.close_pool()  # type: ignore[attr-defined]
@@ -160,7 +161,8 @@ def ours(pipe: Lifeline, listener: int) -> list[Child]:
 
 
 def answers(address: str) -> bool:
-    client = http.client.HTTPConnection(address.removeprefix("http://"), timeout=1)
+    host = address.removeprefix("http://").partition("/")[0]
+    client = http.client.HTTPConnection(host, timeout=1)
     try:
         client.request("GET", "/healthz/live")
         return client.getresponse().status == http.HTTPStatus.OK

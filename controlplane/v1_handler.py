@@ -14,9 +14,11 @@ from functools import partial
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, sync_to_async
+from django.conf import settings
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
+from django.urls import set_script_prefix
 
 from agents.errors import ApiError, BadRequest
 from controlplane import facts, idempotency, rate_limits
@@ -110,11 +112,14 @@ class V1Handler(ASGIHandler):
             call = partial(self.guarded, partial(middleware, call))
         self.call = call
         self.routes = Routes(self.urlconf)
+        self.prefix = settings.PERDURE_PATH_PREFIX
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # type: ignore[override]
         path: str = scope["path"].removeprefix(scope.get("root_path", ""))
         known = facts.Facts(scope["method"], path, _header(scope, b"x-trace-id"))
         token = facts.current.set(known)
+        if self.prefix:
+            set_script_prefix(self.prefix)  # for what is reversed: live fragments are full of links
         try:
             await self.serve(scope, receive, send, known)
         finally:

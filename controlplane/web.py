@@ -61,8 +61,7 @@ def serve_with_uvicorn(application: ProtocolTypeRouter, listener: socket.socket)
         server_header=False,
         backlog=BACKLOG,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        proxy_headers=bool(settings.PERDURE_TRUSTED_PROXIES),
-        forwarded_allow_ips=settings.PERDURE_TRUSTED_PROXIES,
+        proxy_headers=False,  # the application asks who may say so: controlplane/proxied.py
         timeout_graceful_shutdown=DRAIN_SECONDS,
     )
     UvicornServer(config).run(sockets=[listener])
@@ -80,11 +79,6 @@ def serve_with_daphne(application: ProtocolTypeRouter, listener: socket.socket) 
             drained = defer.Deferred.fromFuture(asyncio.ensure_future(drain()))
             return drained.addBoth(lambda _: super(DaphneServer, self).kill_all_applications())
 
-    proxied = {
-        "proxy_forwarded_address_header": "X-Forwarded-For",
-        "proxy_forwarded_port_header": "X-Forwarded-Port",
-        "proxy_forwarded_proto_header": "X-Forwarded-Proto",
-    }
     DaphneServer(
         application,
         endpoints=[f"fd:fileno={listener.fileno()}"],
@@ -92,7 +86,6 @@ def serve_with_daphne(application: ProtocolTypeRouter, listener: socket.socket) 
         websocket_max_message_size=LARGEST_FRAME,
         websocket_timeout=-1,
         server_name="perdure",
-        **(proxied if settings.PERDURE_TRUSTED_PROXIES else {}),
     ).run()
 
 

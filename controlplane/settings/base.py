@@ -6,7 +6,7 @@ from typing import Any
 import dj_database_url
 
 from controlplane import logs, services
-from controlplane.settings.environment import boolean, integer, items, optional_integer, text
+from controlplane.settings.environment import boolean, integer, items, optional_integer, path_prefix, text
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 PERDURE_HOME = Path(text("PERDURE_HOME", str(BASE_DIR / ".perdure"))).expanduser().absolute()
@@ -20,6 +20,10 @@ PERDURE_HOST = text("PERDURE_HOST", "127.0.0.1")
 PERDURE_PORT = integer("PERDURE_PORT", 8000)
 PERDURE_SERVER = text("PERDURE_SERVER", "uvicorn")
 PERDURE_WEB_PROCESSES = integer("PERDURE_WEB_PROCESSES", 1, at_least=1)
+#: Below which path a proxy shows Perdure, "" for none; and what follows from it.
+PERDURE_PATH_PREFIX = path_prefix("PERDURE_PATH_PREFIX")
+FORCE_SCRIPT_NAME = PERDURE_PATH_PREFIX or None
+SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = f"{PERDURE_PATH_PREFIX}/"
 #: Addresses of proxies whose X-Forwarded-* headers are believed.
 PERDURE_TRUSTED_PROXIES = items("PERDURE_TRUSTED_PROXIES")
 PERDURE_STRICT_ADDRESSES = boolean("PERDURE_STRICT_ADDRESSES")
@@ -108,8 +112,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 
-STATIC_URL = "/static/"
-STATIC_ROOT: Path | None = BASE_DIR / "staticfiles"
+STATIC_URL = f"{PERDURE_PATH_PREFIX}/static/"
+STATIC_ROOT: Path | None = Path(text("STATIC_ROOT", str(BASE_DIR / "staticfiles")))
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},

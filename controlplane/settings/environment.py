@@ -1,6 +1,7 @@
 """Reads the environment, which is where all configuration comes from."""
 
 import os
+import re
 from collections.abc import Callable
 
 from django.core.exceptions import ImproperlyConfigured
@@ -36,6 +37,14 @@ def integer(name: str, default: int, *, at_least: int = 0) -> int:
 
 def optional_integer(name: str, *, at_least: int = 0) -> int | None:
     return _number(name, int, 0, at_least) if text(name) else None
+
+
+def path_prefix(name: str) -> str:
+    """The variable's value as `/one/two`, or "" for none."""
+    value = text(name).strip("/")
+    if value and not re.fullmatch(r"[A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*", value):
+        raise ImproperlyConfigured(f"{name} is {value!r}, but has to be a path such as /perdure.")
+    return f"/{value}" if value else ""
 
 
 def items(name: str, default: str = "") -> list[str]:

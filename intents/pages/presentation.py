@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import Any, Final
 
 import orjson
-from django.urls import get_script_prefix
 
+from agents.pages.server import server_address
 from agents.pages.shell import PageRequest
 from intents import dossier
 from intents.dossier import Dossier, Saved
@@ -140,7 +140,7 @@ def relations_of(found: dict[str, list[Row]]) -> list[Relation]:
 
 def _curls(found: Dossier, request: PageRequest) -> list[tuple[str, str, str]]:
     """Commands to be copied: id, title, command. The key comes from the environment, as in dev.env."""
-    base = request.build_absolute_uri(get_script_prefix()).rstrip("/")
+    base = server_address(request)
     key = '-H "x-api-key: $AXME_API_KEY"'
     path = f"{base}/v1/intents"
     curls = [

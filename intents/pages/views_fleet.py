@@ -15,6 +15,7 @@ from django.views.decorators.http import require_POST, require_safe
 from agents import mesh
 from agents.errors import AgentNotFound
 from agents.models import Agent, Role
+from agents.pages.server import server_address
 from agents.pages.shell import PageRequest, page
 from intents import fleet
 from intents.filters import LONGEST, Filters
@@ -50,7 +51,7 @@ def agent(request: PageRequest, service_account_id: str) -> HttpResponse:
     context = {
         "member": member,
         "query": Filters(agent=member.agent.address).query(),
-        "snippets": _snippets(member.agent, request.build_absolute_uri("/").rstrip("/")),
+        "snippets": _snippets(member.agent, server_address(request)),
         "longest_reason": mesh.LONGEST_REASON,
     }
     return render(request, "intents/agent.html", context)

@@ -12,6 +12,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 
 from agents.errors import Invalid, NotFound
+from agents.pages.server import server_address
 from agents.pages.shell import PageRequest, page
 from intents import finding, ledger, rows, saved_views
 from intents.filters import SPANS, Filters
@@ -59,7 +60,7 @@ def _context(request: PageRequest, filters: Filters, found: Found) -> dict[str, 
         "statuses": [(status, status in filters.statuses, status in OPEN) for status in Status],
         "spans": list(SPANS),
         "is_empty": not found.rows and not filters and not found.looked_at,
-        "server": request.build_absolute_uri("/").rstrip("/"),
+        "server": server_address(request),
         **_choices(place.workspace.pk),
     }
 

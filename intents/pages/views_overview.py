@@ -6,6 +6,7 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
+from agents.pages.server import server_address
 from agents.pages.shell import PageRequest, page
 from intents import finding, overview as overviews
 from intents.pages.chart import Chart
@@ -19,7 +20,7 @@ def overview(request: PageRequest) -> HttpResponse:
     context = {
         "overview": found,
         "chart": Chart.of(found),
-        "server": request.build_absolute_uri("/").rstrip("/"),
+        "server": server_address(request),
         "is_empty": not found.open and not found.ended and not found.dead_letters,
     }
     return render(request, "intents/overview.html", context)

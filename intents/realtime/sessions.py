@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase
 
 from agents.errors import Invalid
@@ -41,4 +42,6 @@ def lease_of(request: HttpRequest) -> UUID | None:
 
 def remember(response: HttpResponseBase, session: UUID) -> None:
     """Give the session to the client."""
-    response.set_cookie(COOKIE, str(session), path="/v1/", httponly=True, samesite="Strict")
+    response.set_cookie(
+        COOKIE, str(session), path=f"{settings.SESSION_COOKIE_PATH}v1/", httponly=True, samesite="Strict"
+    )
