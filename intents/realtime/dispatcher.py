@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Coroutine, Iterable
 from typing import Any
 from uuid import UUID
@@ -41,6 +41,10 @@ class Dispatcher:
         self._holders: dict[UUID, Mailbox] = {}
         observer.held, observer.held_ended = self._holders, self._ended
         self._rung: set[int] = set()
+        #: agents that may be owed more than there was room for when they were last claimed for
+        self._unserved: set[int] = set()
+        #: intents held here that are perhaps not any more
+        self._doubtful: set[UUID] = set()
         self._wake = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         #: The database was away; leases may have run out although their connections live.
@@ -86,6 +90,7 @@ class Dispatcher:
         self._waiting = None
         if not self._mailboxes[mailbox.agent_id]:
             del self._mailboxes[mailbox.agent_id]
+            self._unserved.discard(mailbox.agent_id)
         self.closed.append(mailbox.id)
         CONNECTIONS.labels(mailbox.visitor.transport).dec()
         leases = list(mailbox.held.values())
@@ -99,7 +104,9 @@ class Dispatcher:
         lease = mailbox.settle(intent_id)
         if lease is not None:
             self._holders.pop(intent_id, None)
-            self.ring([mailbox.agent_id])
+            self._waiting = None
+            if mailbox.agent_id in self._unserved:
+                self.ring([mailbox.agent_id])
         return lease
 
     def resume(self, mailbox: Mailbox, leases: Iterable[Lease]) -> None:
@@ -141,12 +148,28 @@ class Dispatcher:
             self._rung.update(waiting)
             self._wake.set()
 
+    def hear(self, agents: Iterable[int], intents: Iterable[UUID]) -> None:
+        """Something is due to these agents, and these intents have changed: perhaps some held here was taken away."""
+        due = set(agents)
+        for intent_id in intents if due else ():
+            if (holder := self._holders.get(intent_id)) is not None and holder.agent_id in due:
+                self._doubtful.add(intent_id)
+        self.ring(due)
+
+    def doubt(self, mailbox: Mailbox) -> None:
+        """See whether this connection still has all that it held: it renews by another way, and might not know."""
+        if mailbox.held:
+            self._doubtful.update(mailbox.held)
+            self._wake.set()
+
     async def _run(self) -> None:
         while True:
             await self._wake.wait()
             self._wake.clear()
             rung, self._rung = self._rung, set()
             try:
+                if self._doubtful:
+                    await self._look_at_doubtful()
                 if self._was_cut_off:  # before any of them is claimed for another
                     await self.renew(self.mailboxes())
                     self._was_cut_off = False
@@ -160,8 +183,10 @@ class Dispatcher:
                 await asyncio.sleep(1)
                 self.ring(rung)
 
-    async def _claim(self, agents: Iterable[int]) -> None:
+    async def _claim(self, agents: set[int]) -> None:
         shares = [(mailbox, slot) for agent_id in agents for mailbox, slot in self._slots(agent_id)]
+        room = Counter({slot.agent_id: slot.last for _, slot in shares})
+        self._unserved |= {agent_id for agent_id in agents if not room[agent_id]} & self._mailboxes.keys()
         if not shares:
             return
         started = time.perf_counter()
@@ -181,8 +206,12 @@ class Dispatcher:
             served.add(mailbox)
         for agent_id in {mailbox.agent_id for mailbox in served} & self._mailboxes.keys():
             self._mailboxes[agent_id].sort(key=served.__contains__)  # to the end of the line
-        # Those who got all they asked for might get more.
-        self.ring({lease.agent_id for lease in leases})
+        # Those who got all they had room for are perhaps owed more. The others are rung for when they are.
+        room.subtract(lease.agent_id for lease in leases)
+        self._unserved -= room.keys()
+        full = {agent_id for agent_id, left in room.items() if left <= 0} & self._mailboxes.keys()
+        self._unserved |= full
+        self.ring(full)
 
     def _slots(self, agent_id: int) -> list[tuple[Mailbox, Slot]]:
         """The shares of an agent's connections in what is due.
@@ -194,6 +223,9 @@ class Dispatcher:
         if len(mailboxes) > 1:
             mailboxes.append(mailboxes.pop(0))
         room = {mailbox: min(mailbox.free, LARGEST_SHARE) for mailbox in mailboxes}
+        now = asyncio.get_running_loop().time()
+        if trusted := {box: left for box, left in room.items() if left and box.doubted_until <= now}:
+            room = trusted
         piece = 1 if len(mailboxes) > 1 else LARGEST_SHARE
         shares, first = [], 1
         while any(room.values()):
@@ -254,6 +286,23 @@ class Dispatcher:
         for mailbox in list(self._mailboxes.get(agent_id, ())):
             for lease in list(mailbox.held.values()):
                 self._lose(mailbox, lease)
+
+    async def _look_at_doubtful(self) -> None:
+        """Lose at once what an operator has taken away, or the agent has given back over another connection."""
+        doubtful, self._doubtful = self._doubtful, set()
+        try:
+            rows = await coalescer.read("lease_tokens", ids=list(doubtful))
+        except DatabaseUnavailable:
+            self._doubtful |= doubtful
+            raise
+        for row in rows:
+            mailbox = self._holders.get(row["intent_id"])
+            lease = mailbox.held.get(row["intent_id"]) if mailbox is not None else None
+            if mailbox is None or lease is None or lease.lease_token == row["lease_token"]:
+                continue
+            # Perhaps because it hangs: another is to get it, if there is one.
+            mailbox.doubted_until = asyncio.get_running_loop().time() + mailbox.seconds
+            self._lose(mailbox, lease)
 
     def _lose(self, mailbox: Mailbox, lease: Lease) -> None:
         self.settle(mailbox, lease.intent_id)

@@ -96,6 +96,37 @@ async def test_a_connection_is_given_no_more_than_it_has_room_for(
     await until(lambda: len(box.held) == 2)
 
 
+async def test_what_is_settled_makes_nobody_look_where_nothing_was_left(
+    dispatcher: Dispatcher, agent: Agent, claims: list[list[Slot]]
+) -> None:
+    await postgres.in_thread(make_intents, agent, 2)
+    box = await make_mailbox(agent, room=3)
+    dispatcher.open(box)
+    await until(lambda: len(box.held) == 2)
+
+    dispatcher.settle(box, next(iter(box.held)))
+
+    assert not dispatcher._wake.is_set()
+    assert len(claims) == 1
+
+
+async def test_room_that_comes_free_is_filled_from_what_came_while_there_was_none(
+    dispatcher: Dispatcher, agent: Agent, claims: list[list[Slot]]
+) -> None:
+    await postgres.in_thread(make_intents, agent, 1)
+    box = await make_mailbox(agent, room=2)
+    dispatcher.open(box)
+    await until(lambda: len(box.held) == 1)
+    [first] = box.held
+    await postgres.in_thread(make_intents, agent, 2)
+    dispatcher.ring([agent.pk])
+    await until(lambda: len(box.held) == 2)
+
+    dispatcher.settle(box, first)
+
+    await until(lambda: len(box.held) == 2 and first not in box.held)
+
+
 async def test_connections_of_one_agent_take_turns(dispatcher: Dispatcher, agent: Agent) -> None:
     boxes = [await make_mailbox(agent) for _ in range(3)]
     for box in boxes:
