@@ -9,23 +9,18 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
 
 import pytest
 from django.contrib.auth.hashers import Argon2PasswordHasher
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
 from agents.models import Role
+from tests.browser.browsing import CHROMIUM, DESKTOP, PATIENCE_MS, log_in
 from tests.live import in_database
 from tests.servers import Perdure
-
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
-PATIENCE_MS = 10_000
-DESKTOP = ViewportSize(width=1280, height=800)
-PHONE = ViewportSize(width=390, height=844)
 
 _numbers = count(1)
 
@@ -116,14 +111,6 @@ class Person:
     def log_in(self) -> None:
         """Through the page, as people do."""
         log_in(self.page, self.username, self.password)
-
-
-def log_in(page: Page, username: str, password: str) -> None:
-    page.goto("/login/")
-    page.get_by_label("Name").fill(username)
-    page.get_by_label("Password").fill(password)
-    page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url("**/o/**")
 
 
 @pytest.fixture

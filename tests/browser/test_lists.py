@@ -10,7 +10,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from agents.models import Role
-from tests.browser.conftest import PHONE, MakePerson, OpenContext
+from tests.browser.browsing import PHONE
+from tests.browser.conftest import MakePerson, OpenContext
 from tests.end_to_end.actors import Actor
 from tests.live import Account, Operator
 from tests.servers import Perdure
