@@ -15,6 +15,7 @@ from agents import addresses, audit, keys, registry
 from agents.errors import Conflict, Invalid, NotFound
 from agents.models import AGENT_SCOPES, Agent, AgentStatus, ApiKey, Role, Scope, Workspace
 from agents.people import Operator
+from agents.texts import checked_line
 
 LONGEST_LABEL = 100
 LONGEST_OVERLAP = timedelta(days=90)
@@ -76,7 +77,13 @@ def create(
     wanted = _may_give(operator, scopes)
     with transaction.atomic():
         holder = _holder(operator, agent)
-        issued = _issue(operator, holder, label=_label(label), scopes=wanted, expires_at=expires_at)
+        issued = _issue(
+            operator,
+            holder,
+            label=checked_line("label", label, longest=LONGEST_LABEL),
+            scopes=wanted,
+            expires_at=expires_at,
+        )
         _record(operator, "key.created", issued.key, scopes=issued.key.scopes, expires_at=expires_at)
     return issued
 
@@ -189,13 +196,6 @@ def _must_be_current(key: ApiKey, now: datetime) -> None:
         raise Conflict("the key has expired")
     if key.replaced_by_id is not None:
         raise Conflict("the key has been rotated before; rotate the one that replaced it")
-
-
-def _label(text: str) -> str:
-    label = " ".join(text.replace("\x00", " ").encode("utf-8", "replace").decode().split())
-    if len(label) > LONGEST_LABEL:
-        raise Invalid(f"label: at most {LONGEST_LABEL} characters, this has {len(label)}")
-    return label
 
 
 def _record(operator: Operator, action: str, key: ApiKey, *, reason: str = "", **details: object) -> None:

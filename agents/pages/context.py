@@ -32,6 +32,7 @@ LINKS: tuple[tuple[str, str, str, Role], ...] = (
     ("Dead letters", "dead-letters/", "d", Role.VIEWER),
     ("Keys", "keys/", "k", Role.VIEWER),
     ("Audit", "audit/", "l", Role.OPERATOR),
+    ("Settings", "settings/", "s", Role.ADMIN),
 )
 
 

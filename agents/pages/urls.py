@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from agents.pages import account, audit_log, keys, login, theme
+from agents.pages import account, audit_log, invitation, keys, login, settings, theme
 from agents.pages.shell import PLACE
 
 app_name = "agents"
@@ -12,6 +12,7 @@ app_name = "agents"
 urlpatterns = [
     path("login/", login.login, name="login"),
     path("logout/", login.logout, name="logout"),
+    path("invitation/", invitation.invitation, name="invitation"),
     path("account/", account.account, name="account"),
     path("account/password/", account.change_password, name="password"),
     path("account/sessions/end/", account.end_other_sessions, name="end-other-sessions"),
@@ -23,4 +24,17 @@ urlpatterns = [
     path(f"{PLACE}keys/<slug:key_id>/revocation/", keys.revocation, name="key-revocation"),
     path(f"{PLACE}audit/", audit_log.audit_log, name="audit"),
     path(f"{PLACE}audit/export/", audit_log.export, name="audit-export"),
+    path(f"{PLACE}settings/", settings.settings, name="settings"),
+    path(f"{PLACE}settings/organization/", settings.organization, name="organization"),
+    path(f"{PLACE}settings/workspaces/", settings.workspaces, name="workspaces"),
+    path(f"{PLACE}settings/workspaces/<uuid:workspace_id>/", settings.workspace, name="workspace"),
+    path(f"{PLACE}settings/members/", settings.members, name="members"),
+    path(f"{PLACE}settings/members/<int:membership_id>/role/", settings.role, name="member-role"),
+    path(f"{PLACE}settings/members/<int:membership_id>/removal/", settings.removal, name="member-removal"),
+    path(
+        f"{PLACE}settings/members/<int:membership_id>/invitation/",
+        settings.invitation,
+        name="member-invitation",
+    ),
+    path(f"{PLACE}settings/invited/<slug:ticket>/", settings.invited, name="member-invited"),
 ]

@@ -30,8 +30,10 @@ export function openStream(url, handlers) {
       say("live");
     };
     source.onerror = () => {
+      const isRefused = source.readyState === EventSource.CLOSED;
       close();
       say("lost");
+      if (isRefused) leaveIfOver();
       timer = setTimeout(open, wait * (0.7 + 0.6 * Math.random()));
       wait = Math.min(wait * 2, LONGEST_WAIT);
     };
@@ -43,6 +45,12 @@ export function openStream(url, handlers) {
   function close() {
     source?.close();
     source = null;
+  }
+
+  // Signed out, or no member any more: what the page shows is not its reader's to see.
+  async function leaveIfOver() {
+    const answer = await fetch(location.href, { method: "HEAD", redirect: "manual" }).catch(() => null);
+    if (answer && (answer.type === "opaqueredirect" || [401, 403, 404].includes(answer.status))) location.reload();
   }
 
   document.addEventListener("visibilitychange", () => {
