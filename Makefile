@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 # PYTHONPATH: this tree's client, also where several trees share an environment.
 IN_CLIENT := cd client && PYTHONPATH=$(CURDIR)/client/src $(abspath $(BIN))
 # Frameworks whose adapters are tested, each in an environment of its own: they do not agree on one.
-FRAMEWORKS := langgraph openai_agents swarm autogen
+FRAMEWORKS := langgraph openai_agents swarm autogen crewai
 PRODUCTION_CHECK := DJANGO_SETTINGS_MODULE=controlplane.settings.production PERDURE_KEY_PEPPER=checked \
 	SECRET_KEY=a-key-that-is-only-checked-and-never-signs-anything-0123456789 ALLOWED_HOSTS=perdure.example \
 	DATABASE_URL=postgresql://checked@localhost/checked REDIS_URL=redis://localhost
@@ -77,4 +77,13 @@ $(VENV)/installed: requirements-dev.txt client/pyproject.toml
 	@test -x .venvs/$*/bin/python || $(PYTHON) -m venv .venvs/$*
 	@echo "Installing what the tests of the adapter for $* need into .venvs/$*; this happens once."
 	@.venvs/$*/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --requirement $<
+	@touch $@
+
+# What Perdure is measured beside, each in an environment of its own; `python -m bench --peers` asks for them.
+.venvs/peer-%/installed: bench/peers/%/requirements.txt
+	@test -x .venvs/peer-$*/bin/python || $(PYTHON) -m venv .venvs/peer-$*
+	@echo "Installing $* into .venvs/peer-$*; this happens once."
+	@.venvs/peer-$*/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --requirement $<
+	@test ! -e bench/peers/$*/package-lock.json || (cp bench/peers/$*/package*.json .venvs/peer-$*/ \
+		&& cd .venvs/peer-$* && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error)
 	@touch $@

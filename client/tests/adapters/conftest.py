@@ -5,17 +5,21 @@ The frameworks do not agree on one environment: each has its own, which `make ad
 
 from __future__ import annotations
 
+import ast
+import inspect
 import os
+import re
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -25,6 +29,7 @@ START_SECONDS, RUN_SECONDS = 120, 120
 #: folder -> the distribution without which its tests make no sense
 FRAMEWORKS = {
     "autogen": "autogen-agentchat",
+    "crewai": "crewai",
     "langgraph": "langgraph",
     "openai_agents": "openai-agents",
     "swarm": "openai-swarm",
@@ -124,6 +129,50 @@ def perdure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     finally:
         up.terminate()
         up.wait(60)
+
+
+class Page:
+    """A page on a framework: its Python is run as it stands, and so are the programs that its shell starts."""
+
+    def __init__(self, file: str, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+        text = (REPOSITORY / "docs" / "frameworks" / file).read_text()
+        self.blocks: list[tuple[str, str]] = re.findall(
+            r"^```(\w+)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE
+        )
+        self._file, self._server, self._monkeypatch = file, server, monkeypatch
+        monkeypatch.setenv("PERDURE_URL", server.url)
+        monkeypatch.setenv("PERDURE_API_KEY", server.key)
+
+    async def python(self, presumed: dict[str, Any], **renamed: str) -> dict[str, Any]:
+        """What the names mean after all of its Python, where those that it presumes are given."""
+        code = "\n".join(code for language, code in self.blocks if language == "python")
+        for old, new in renamed.items():
+            code = code.replace(old.replace("_", "-"), new)
+        module = ModuleType("page")  # classes of the page have to be found in one
+        self._monkeypatch.setitem(sys.modules, "page", module)
+        vars(module).update(presumed)
+        ran = eval(compile(code, self._file, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), vars(module))
+        if inspect.isawaitable(ran):
+            await ran
+        return vars(module)
+
+    def shell(self, name: str) -> list[Ran]:
+        """How the programs ended that its shell starts, with this name in place of order-7."""
+        commands = re.findall(
+            r"^(?:(\w+)=(\S+) )?python examples/(\S+) order-7",
+            "".join(code for language, code in self.blocks if language == "sh"),
+            re.MULTILINE,
+        )
+        return [
+            self._server.run(program, name, **({variable: value} if variable else {}))
+            for variable, value, program in commands
+        ]
+
+
+@pytest.fixture
+def page(perdure: Server, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Page]:
+    """Reads a page of docs/frameworks."""
+    return lambda file: Page(file, perdure, monkeypatch)
 
 
 @pytest.fixture

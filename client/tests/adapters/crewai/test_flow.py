@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from crewai.flow import human_feedback
+from crewai.flow.async_feedback import HumanFeedbackPending
 from crewai.flow.flow import Flow, and_, listen, or_, router, start
 from crewai.flow.persistence import persist
 from pydantic import BaseModel
@@ -139,7 +141,8 @@ def test_a_run_that_has_ended_starts_over_with_its_state_unless_an_id_stands_for
 
     flow, done = looping(kept())
     assert flow.kickoff(inputs={"id": name}) == "4 rounds", "the state has three already"
-    assert done[:3] and len(flow.state.seen) == len(ALL) + 6
+    assert len(done) == 6
+    assert len(flow.state.seen) == len(ALL) + 6
 
 
 def test_what_a_flow_was_begun_with_does_not_come_twice(kept: Kept, name: str) -> None:
@@ -213,6 +216,66 @@ def test_whoever_is_overtaken_stores_nothing(kept: Kept, name: str) -> None:
         slow.kickoff(inputs={"id": name})
     assert isinstance(failed.value.__cause__, errors.VersionConflict)
     assert looping(kept(once=True))[0].kickoff(inputs={"id": name}) == "3 rounds"
+
+
+class Somebody:
+    """Is asked, and answers some other day."""
+
+    def request_feedback(self, context: Any, flow: Any) -> str:
+        raise HumanFeedbackPending(context=context)
+
+
+def reviewed(persistence: PerdurePersistence, breaks: bool = False) -> tuple[Any, list[str]]:
+    done: list[str] = []
+
+    @persist(persistence)
+    class Reviewed(Flow[Work]):
+        @start()
+        def draft(self) -> str:
+            done.append("draft")
+            return "text"
+
+        @listen(draft)
+        @human_feedback(message="Is it good?", provider=Somebody())
+        def review(self, text: str) -> str:
+            done.append("review")
+            return text
+
+        @listen(review)
+        def publish(self, answer: Any) -> str:
+            done.append("publish")
+            if breaks:
+                raise Broken
+            return f"{answer.output}: {answer.feedback}"
+
+    return Reviewed, done
+
+
+def test_a_flow_waits_for_a_human_in_no_process(kept: Kept, name: str) -> None:
+    flow, done = reviewed(kept())
+    assert isinstance(flow(suppress_flow_events=True).kickoff(inputs={"id": name}), HumanFeedbackPending)
+    assert done == ["draft", "review"]
+
+    flow, done = reviewed(kept())
+    assert flow.from_pending(name, kept(), suppress_flow_events=True).resume("yes") == "text: yes"
+    assert done == ["publish"]
+    with pytest.raises(ValueError, match="No pending feedback"):
+        flow.from_pending(name, kept())
+
+    flow, done = reviewed(kept())
+    flow(suppress_flow_events=True).kickoff(inputs={"id": name})
+    assert done == ["draft", "review"], "that run has ended, and this is the next"
+
+
+def test_behind_an_answer_a_flow_that_fails_asks_again(kept: Kept, name: str) -> None:
+    flow, _ = reviewed(kept(), breaks=True)
+    flow(suppress_flow_events=True).kickoff(inputs={"id": name})
+    with pytest.raises(Broken):
+        flow.from_pending(name, kept(), suppress_flow_events=True).resume("yes")
+
+    flow, done = reviewed(kept())
+    assert isinstance(flow(suppress_flow_events=True).kickoff(inputs={"id": name}), HumanFeedbackPending)
+    assert done == ["review"]
 
 
 def test_ids_of_one_workspace_do_not_meet(kept: Kept, name: str) -> None:
