@@ -7,6 +7,8 @@ import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from django.conf import settings
+
 from agents.errors import ApiError, BadRequest, PayloadTooLarge
 
 Scope = MutableMapping[str, Any]
@@ -15,7 +17,6 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 ORDINARY = 128 * 1024
-CHECKPOINT = 1024 * 1024
 BATCH = 8 * 1024 * 1024
 
 LARGER = {"/v1/intents/batch": BATCH}
@@ -44,10 +45,16 @@ def limit_of(path: str) -> int:
         return larger
     if path.startswith("/v1/threads/") or "/checkpoints/" in path:
         if MANY_VALUES.fullmatch(path):
-            return BATCH
+            return max(BATCH, 2 * settings.PERDURE_VALUE_BYTES)
         if VALUES.fullmatch(path):
-            return CHECKPOINT
+            return value_limit()
     return ORDINARY
+
+
+def value_limit() -> int:
+    """How many bytes an opaque value may have."""
+    limit: int = settings.PERDURE_VALUE_BYTES
+    return limit
 
 
 async def read_body(scope: Scope, receive: Receive, path: str) -> bytes:
@@ -96,5 +103,5 @@ def _declared_length(scope: Scope) -> int:
 
 
 def _too_large(limit: int) -> PayloadTooLarge:
-    details = {"limit": limit} | ({"limit_of": "value"} if limit == CHECKPOINT else {})
+    details = {"limit": limit} | ({"limit_of": "value"} if limit == value_limit() else {})
     return PayloadTooLarge(f"the request body is larger than {limit} bytes", details=details)

@@ -213,3 +213,15 @@ def _pending_with(row: Row) -> Body:
     kind = "human" if row["waiting_reason"] == WaitingReason.HUMAN else "agent"
     address = row["to_agent"]
     return {"type": kind, "ref": address, "name": address.rpartition("/")[2]}
+
+
+def agent_error(said: dict[str, Any] | str | None, *, retryable: bool = False) -> dict[str, Any]:
+    """An agent's own error, in the form that the protocol gives errors."""
+    error = said if isinstance(said, dict) else {"message": said} if said else {}
+    return {
+        "code": "agent_failed",
+        "message": "the agent could not do it",
+        "category": "internal",
+        "retryable": retryable,
+        **error,
+    }

@@ -73,6 +73,13 @@ class RetryIn(BaseModel):
     checkpoints: Annotated[bool, Field(strict=True)] = True
 
 
+class ReleaseIn(BaseModel):
+    """How a delivery is given back: for a while, or because its attempt has failed."""
+
+    delay_seconds: Annotated[float, Field(ge=0, le=7 * 24 * 3600)] = 0
+    error: dict[str, Any] | Annotated[str, Field(max_length=2000)] | None = None
+
+
 class BulkCancelIn(BaseModel):
     """Which open intents of the workspace to cancel; a dry run unless told otherwise."""
 
@@ -146,6 +153,12 @@ class ReportedOut(Answer):
 
     intent_id: UUID
     seq: int
+
+
+class HeldOut(Answer):
+    """What was said of the delivery is recorded."""
+
+    intent_id: UUID
 
 
 class EventsOut(Answer):

@@ -24,6 +24,7 @@ from intents.realtime.mailbox import Closing, Mailbox, Visitor
 from intents.realtime.reception import agent_for
 from intents.realtime.submitter_socket import SubmitterSocket, ending
 from intents.records import Done, Ending, Hold, Lease, Release, Row
+from intents.wire import agent_error
 
 PING_SECONDS = 30.0
 
@@ -46,6 +47,11 @@ class AgentSocket(SubmitterSocket):
         if self.mailbox is not None:
             self.mailbox.close(closing)
         super().close_down(closing)
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        if self.mailbox is not None:
+            self.mailbox.doubted_until = 0.0  # it does not hang
+        await super().receive(text_data, bytes_data)
 
     def is_idle_talk(self, frame: frames.Incoming) -> bool:
         if isinstance(frame, frames.Heartbeat) and frame.ref is None:
@@ -111,15 +117,13 @@ class AgentSocket(SubmitterSocket):
             raise BadFrame("invalid_frame", "retryable is the same for all deliveries of a frame")
         if not frame.deliveries[0].retryable:
             endings = [
-                Ending(
-                    self.hold(named), EventType.FAILED, {"error": _agent_error(named.error)}, is_told=False
-                )
+                Ending(self.hold(named), EventType.FAILED, {"error": agent_error(named.error)}, is_told=False)
                 for named in frame.deliveries
             ]
             await self.settle(frame, coalescer.current().finish.each, endings)
             return
         releases = [
-            Release(self.hold(named), "released", 0.0, {"error": _agent_error(named.error, retryable=True)})
+            Release(self.hold(named), "released", 0.0, {"error": agent_error(named.error, retryable=True)})
             for named in frame.deliveries
         ]
         leases = self.leases(frame.deliveries)
@@ -245,15 +249,3 @@ class AgentSocket(SubmitterSocket):
         """A delivery that this agent works on is another's now."""
         body = {"intent_id": lease.intent_id, "lease": lease.lease_token}
         self.spawn(self.send_frame({"type": "lease_lost", "deliveries": [body]}), "courier")
-
-
-def _agent_error(said: dict[str, Any] | str | None, *, retryable: bool = False) -> dict[str, Any]:
-    """An agent's own error, in the form that the protocol gives errors."""
-    error = said if isinstance(said, dict) else {"message": said} if said else {}
-    return {
-        "code": "agent_failed",
-        "message": "the agent could not do it",
-        "category": "internal",
-        "retryable": retryable,
-        **error,
-    }

@@ -123,7 +123,7 @@ class FrameSocket(AsyncWebsocketConsumer):
             await self.refuse(error.ref, error.code, error.message)
             return
         except ApiError as error:
-            await self.refuse(None, "invalid_json", error.message)
+            await self.refuse(frames.readable_ref(content), "invalid_json", error.message)
             return
         if isinstance(frame, frames.Hello):
             await self.serve(self.handler_of(frame), frame)  # nothing else makes sense before it is done

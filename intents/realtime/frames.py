@@ -5,6 +5,7 @@ Each is one JSON object with a `type`. docs/websocket.md tells the same to those
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -218,6 +219,16 @@ def parse(content: Any) -> Incoming:
     except ValidationError as error:
         raise BadFrame("invalid_frame", _readable(error), ref) from None
     return frame
+
+
+def readable_ref(content: bytes) -> str | int | None:
+    """The ref of a frame that is refused before it is understood: what is wrong may be elsewhere in it."""
+    try:
+        ref = json.loads(content)["ref"]
+        orjson.dumps(ref)  # what cannot be said again is left out
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+    return ref if isinstance(ref, (str, int)) and not isinstance(ref, bool) else None
 
 
 def about(frame: Incoming) -> list[UUID]:

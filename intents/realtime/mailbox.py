@@ -57,6 +57,9 @@ class Mailbox:
     #: told of intents held here that ended by somebody else's hand, and of leases that were lost
     on_ended: Callable[[Row], None] | None = None
     on_lost: Callable[[Lease], None] | None = None
+    #: until then (in the event loop's time) it gets what no other connection of its agent has room for: something was
+    #: taken from it, and nothing was heard of it since
+    doubted_until: float = 0.0
     _unsent: deque[Lease] = field(default_factory=deque)
     _news: asyncio.Event = field(default_factory=asyncio.Event)
 

@@ -154,7 +154,7 @@ class Runtime:
             self._look_at(changes)
 
     def _look_at(self, changes: Changes) -> None:
-        self.dispatcher.ring(changes.agents)
+        self.dispatcher.hear(changes.agents, changes.intents)
         self.observer.hear(changes.intents, changes.ended)
         if changes.intents:
             self.board.hear(changes.intents)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from controlplane.bodies import BATCH, CHECKPOINT, ORDINARY, limit_of
+from controlplane.bodies import BATCH, ORDINARY, limit_of
 from tests.controlplane.conftest import Edge
 from tests.controlplane.sample_urls import Diary
 
+VALUE = 1024 * 1024
 GOOD = b'{"name": "a", "amount": 1}'
 
 
@@ -141,12 +144,12 @@ async def test_a_url_that_nobody_can_mean_is_refused(edge: Edge, path: str) -> N
     [
         ("/v1/intents", ORDINARY),
         ("/v1/intents/batch", BATCH),
-        ("/v1/intents/0190/checkpoints/extract", CHECKPOINT),
-        ("/v1/intents/0190/checkpoints/a/b", CHECKPOINT),
+        ("/v1/intents/0190/checkpoints/extract", VALUE),
+        ("/v1/intents/0190/checkpoints/a/b", VALUE),
         ("/v1/agents/x/checkpoints/", ORDINARY),
-        ("/v1/threads/t/items/a", CHECKPOINT),
-        ("/v1/threads/t/items/a/entries", CHECKPOINT),
-        ("/v1/threads/t/items/a\nb", CHECKPOINT),
+        ("/v1/threads/t/items/a", VALUE),
+        ("/v1/threads/t/items/a/entries", VALUE),
+        ("/v1/threads/t/items/a\nb", VALUE),
         ("/v1/threads/t/items/batch", BATCH),
         ("/v1/threads/t/items/get", BATCH),
         ("/v1/threads/t/entries", BATCH),
@@ -156,3 +159,12 @@ async def test_a_url_that_nobody_can_mean_is_refused(edge: Edge, path: str) -> N
 )
 def test_batches_checkpoints_and_items_may_be_larger(path: str, limit: int) -> None:
     assert limit_of(path) == limit
+
+
+@pytest.mark.parametrize("value", [1000, 16 * 1024 * 1024])
+def test_a_value_may_be_as_large_as_is_set(value: int, settings: Any) -> None:
+    settings.PERDURE_VALUE_BYTES = value
+
+    assert limit_of("/v1/intents/0190/checkpoints/extract") == value
+    assert limit_of("/v1/threads/t/items/batch") >= max(BATCH, 2 * value)
+    assert limit_of("/v1/intents") == ORDINARY

@@ -21,7 +21,7 @@ from agents.models import Agent, AgentStatus
 from intents import callbacks, ledger, sweep, tasks
 from intents.lifecycle import EventType, Status
 from intents.models import Delivery, Event, Intent
-from intents.records import Ending
+from intents.records import Ending, Release, Save
 from tests.intents.callback_server import CallbackServer
 from tests.intents.factories import history, hold, make_intent, make_intents, make_recipient, slot
 
@@ -76,6 +76,23 @@ def test_an_agent_is_sent_its_intent_signed_and_has_it_in_hand(agent: Agent, ser
     assert history(intent.pk)[2:] == [EventType.DELIVERED, EventType.ACKNOWLEDGED, EventType.IN_PROGRESS]
     assert 290 < due_in(intent) <= 300
     assert call_due() == 0
+
+
+def test_it_is_sent_the_trace_and_what_earlier_attempts_saved(agent: Agent, server: CallbackServer) -> None:
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    intent = make_intent(agent, attributes=orjson.dumps({"traceparent": trace}).decode())
+    held = hold(intent, agent_id=agent.pk)
+    [lease] = ledger.claim([slot(agent)])
+    ledger.checkpoint([Save(held, "extract", "application/json", b'{"rows":3}')])
+    ledger.release([Release(hold(intent, agent_id=agent.pk, token=lease.lease_token))])
+
+    assert call_due() == 1
+
+    body = orjson.loads(server.received[0].body)
+    assert (body["delivery_attempt"], body["redelivery"], body["traceparent"]) == (2, True, trace)
+    assert body["checkpoint_count"] == 1
+    [saved] = body["checkpoints"]
+    assert (saved["step"], saved["attempt"], saved["value"]) == ("extract", 1, {"rows": 3})
 
 
 def test_the_lease_that_was_sent_is_the_one_to_answer_under(agent: Agent, server: CallbackServer) -> None:

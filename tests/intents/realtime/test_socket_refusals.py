@@ -58,6 +58,33 @@ def test_a_text_that_is_no_frame_is_answered_with_an_error(
 
 
 @pytest.mark.parametrize(
+    ("text", "ref"),
+    [
+        ('{"type": "heartbeat", "ref": 7, "x": "\\u0000"}', 7),
+        ('{"type": "heartbeat", "ref": "a", "x": NaN}', "a"),
+        ('{"type": "heartbeat", "ref": "a", "x": "\\ud800"}', "a"),
+        ('{"type": "heartbeat", "ref": 8, "x": ' + "[" * 100 + "]" * 100 + "}", 8),
+        ('{"ref": {"a": NaN}}', None),
+        ('{"ref": true, "x": NaN}', None),
+        ('{"ref": "\\ud800"}', None),
+        ('{"ref": 1' + "0" * 5000 + ', "x": NaN}', None),
+        ('["ref", NaN]', None),
+        ('{"ref": 7', None),
+        ("[" * 100_000, None),
+    ],
+)
+def test_a_frame_that_is_refused_unread_is_answered_by_its_ref_where_one_can_be_read(
+    connect: Connect, worker: Account, text: str, ref: object
+) -> None:
+    socket = connect(worker.key)
+    socket.connection.send(text)
+
+    error = socket.hear("error")
+
+    assert (error["ref"], error["error"]["code"]) == (ref, "invalid_json")
+
+
+@pytest.mark.parametrize(
     "frame",
     [
         {"type": "hello", "max_in_flight": 0},
