@@ -73,6 +73,11 @@ class Process:
     def is_running(self) -> bool:
         return self._popen is not None and self._popen.poll() is None
 
+    @property
+    def returncode(self) -> int | None:
+        """How it has ended: minus the number of the signal that ended it, if one did; None while it runs."""
+        return None if self._popen is None else self._popen.poll()
+
     def stop(self, patience: float = 20) -> None:
         """Ask it to end, and wait until it has."""
         if self._popen is not None and self.is_running():
@@ -123,7 +128,7 @@ class Web(Process):
 
     def wait(self) -> None:
         """Until it answers. Says what it wrote, should it have died instead."""
-        wait_until(lambda: self.is_answering() or not self.is_running(), 30, f"{self.name} answers")
+        wait_until(lambda: self.is_answering() or not self.is_running(), 90, f"{self.name} answers")
         assert self.is_running(), f"{self.name} ended:\n{self.log.read_text()[-3000:]}"
 
 

@@ -1,0 +1,116 @@
+"""Run chaos: `python -m tests.chaos [--profile quick] [--seed N]`. The exit code is 1 if a promise was broken."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tests.chaos import nemesis, report
+from tests.chaos.profiles import PROFILES, Profile, schedule
+from tests.chaos.world import World, fresh_directory
+from tests.servers import REPOSITORY, wait_until
+
+#: After the last fault everything owed has to be done within so many seconds.
+DRAIN_SECONDS = 60
+WARM_UP_SECONDS = 6
+
+
+def say(text: str) -> None:
+    sys.stdout.write(f"{time.strftime('%H:%M:%S')} {text}\n")
+    sys.stdout.flush()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--profile", choices=PROFILES, default="quick")
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
+    parser.add_argument(
+        "--minutes", type=float, help="how long the nemesis is at work, instead of the profile's time"
+    )
+    parser.add_argument("--only", help="these faults alone, comma-separated")
+    parser.add_argument(
+        "--mutation", default="", help="break a promise on purpose (tests/chaos/mutations.py)"
+    )
+    parser.add_argument("--directory", type=Path, help="where history, rows and logs are kept")
+    parser.add_argument("--report", type=Path, default=REPOSITORY / "chaos-report.json")
+    parser.add_argument("--page", type=Path, help="write the readable page here, too")
+    options = parser.parse_args()
+    # As Ctrl-C: what was started is stopped, what was mounted is unmounted.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    profile = PROFILES[options.profile]
+    if options.minutes:
+        profile = _longer(profile, options.minutes)
+    if options.only:
+        profile = _only(profile, options.only.split(","))
+    directory = options.directory or fresh_directory()
+    say(f"profile {profile.name}, seed {options.seed}; history, rows and logs: {directory}")
+    began = time.time()
+    skipped, code, verdicts = run(profile, options.seed, directory, options.mutation)
+    facts = report.facts(profile, options.seed, time.time() - began, skipped, verdicts, directory)
+    options.report.write_text(json.dumps(facts, indent=1) + "\n")
+    if options.page:
+        options.page.write_text(report.page(facts))
+    say(
+        f"{'every promise was kept' if code == 0 else 'a promise was BROKEN'}; seed {options.seed}, {options.report}"
+    )
+    return code
+
+
+def run(
+    profile: Profile, seed: int, directory: Path, mutation: str = ""
+) -> tuple[list[str], int, dict[str, object]]:
+    """One run from the first process to the verdict: what was skipped, the checker's exit code, its verdicts."""
+    planned = schedule(profile, seed)
+    (directory / "schedule.json").write_text(
+        json.dumps(
+            {"seed": seed, "profile": profile.name, "faults": [vars(one) for one in planned]}, indent=1
+        )
+    )
+    with World(directory, tenants=profile.tenants, mutation=mutation, small_disk=True) as world:
+        time.sleep(2)
+        world.note_resources("before")
+        world.start_load(profile.pace)
+        time.sleep(WARM_UP_SECONDS)
+        skipped = nemesis.work(world, planned, say)
+        time.sleep(WARM_UP_SECONDS)
+        world.stop_load()
+        drain(world)
+        world.observe(profile.sample)
+        time.sleep(2)
+        world.note_resources("after")
+        say("judging")
+        judged = subprocess.run(
+            [sys.executable, "-m", "tests.chaos.checker", str(directory), "--database", world.database_url],
+            cwd=REPOSITORY,
+            check=False,
+        )
+    return skipped, judged.returncode, json.loads((directory / "verdicts.json").read_text())
+
+
+def drain(world: World) -> None:
+    """Wait until nothing is owed any more; note it if that does not come about."""
+    began = time.monotonic()
+    try:
+        wait_until(lambda: not world.open_intents(), DRAIN_SECONDS, "nothing is open")
+    except AssertionError:
+        world.journal.note("not drained", seconds=time.monotonic() - began, open=world.open_intents())
+    world.journal.note("drained", seconds=time.monotonic() - began)
+    say(f"drained in {time.monotonic() - began:.1f} s")
+
+
+def _longer(profile: Profile, minutes: float) -> Profile:
+    return Profile(**{**vars(profile), "seconds": minutes * 60})
+
+
+def _only(profile: Profile, names: list[str]) -> Profile:
+    return Profile(**{**vars(profile), "names": tuple(names)})
+
+
+if __name__ == "__main__":
+    sys.exit(main())

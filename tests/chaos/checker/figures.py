@@ -1,0 +1,34 @@
+"""What a run came to, in numbers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from tests.chaos.checker.evidence import Evidence
+from tests.chaos.checker.running import share_ok
+
+
+def figures(evidence: Evidence) -> dict[str, Any]:
+    """Counts of requests, intents and faults."""
+    requests: dict[str, Counter[str]] = {}
+    for number, asked in evidence.invoked.items():
+        came = evidence.outcomes.get(number, {"kind": "unknown"})
+        requests.setdefault(asked["do"], Counter())[came["kind"]] += 1
+    good, total = share_ok(evidence)
+    rows = evidence.intents.values()
+    return {
+        "requests": {do: dict(counts) for do, counts in sorted(requests.items())},
+        "requests_outside_faults": total,
+        "answered_outside_faults": good,
+        "intents": len(rows),
+        "ended_as": dict(sorted(Counter(row["status"] for row in rows).items())),
+        "events": sum(map(len, evidence.events.values())),
+        "checkpoints": sum(map(len, evidence.checkpoints.values())),
+        "runs": len(evidence.of_kind("run")),
+        "more_than_one_attempt": sum(row["attempt"] > 1 for row in rows),
+        "retries": sum(row["retry_of"] is not None for row in rows),
+        "observations": dict(sorted(Counter(entry["how"] for entry in evidence.of_kind("watched")).items())),
+        "agents_started": sum(1 for _ in evidence.of_kind("started")),
+        "faults": dict(sorted(Counter(entry["fault"] for entry in evidence.of_kind("fault")).items())),
+    }

@@ -1,0 +1,1 @@
+"""The clients of a run, each a process that writes its own history."""

@@ -1,0 +1,109 @@
+"""Clients that behave badly: frozen past their leases, reading too slowly, killed by what they are given."""
+
+from __future__ import annotations
+
+import random
+import socket as sockets
+import time
+import uuid
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from tests.chaos.clients.markers import marker
+from tests.chaos.faults.registry import fault
+from tests.servers import Process, wait_until
+
+if TYPE_CHECKING:
+    from tests.chaos.tenants import Tenant
+    from tests.chaos.world import World
+
+
+def submit(world: World, tenant: Tenant, kind: str, **more: Any) -> str:
+    """An intent of the nemesis' own, accepted."""
+    payload = {"marker": marker(tenant.slug, f"nemesis-{uuid.uuid4().hex[:10]}"), **more.pop("payload", {})}
+    body = {
+        "intent_type": "chaos.work.v1",
+        "to_agent": tenant.accounts[kind].address,
+        "payload": payload,
+        **more,
+    }
+    operation = world.journal.invoke("submit", marker=payload["marker"], key=None)
+    with httpx.Client(base_url=world.url("front"), headers={"x-api-key": tenant.key}, timeout=10) as operator:
+        answer = operator.post("/v1/intents", json=body).raise_for_status().json()
+    operation.ok(intent=answer["intent_id"])
+    return str(answer["intent_id"])
+
+
+@fault("freeze an agent past its lease", 12)
+def freeze_agent(world: World, chance: random.Random) -> str:
+    """SIGSTOP to an agent at work until somebody else has its work, then SIGCONT: what it writes then is too late."""
+    tenant = chance.choice(world.tenants)
+    began = time.time()
+    intent_id = submit(world, tenant, "socket", payload={"work": 3.0, "steps": 1}, max_delivery_attempts=10)
+
+    def runs() -> list[dict[str, Any]]:
+        return world.heard_of("run", began, intent=intent_id)
+
+    first = wait_until(runs, 15, "somebody begins")[0]
+    agent = next(each for each in world.agents if each.name == first["who"])
+    time.sleep(0.5)
+    agent.freeze()
+    try:
+        wait_until(lambda: len({run["who"] for run in runs()}) > 1, 15, "somebody else has it")
+        time.sleep(chance.uniform(0, 0.5))
+    finally:
+        agent.thaw()
+    time.sleep(2)
+    return f"{agent.name} was frozen past its lease"
+
+
+@fault("freeze agents for a moment", 5)
+def freeze_moment(world: World, chance: random.Random) -> str:
+    """SIGSTOP to some agents for a time that their leases may survive or not."""
+    frozen: list[Process] = chance.sample([agent for agent in world.agents if agent.is_running()], 2)
+    for agent in frozen:
+        agent.freeze()
+    time.sleep(chance.uniform(1, 4.5))
+    for agent in frozen:
+        agent.thaw()
+    return ", ".join(agent.name for agent in frozen) + " were frozen"
+
+
+@fault("poison", 9)
+def poison(world: World, chance: random.Random) -> str:
+    """Intents that kill whoever works on them; the agent is started again, and the poison becomes a dead letter."""
+    tenant = chance.choice(world.tenants)
+    ids = [
+        submit(world, tenant, "poisoned", payload={"poison": True}, max_delivery_attempts=2) for _ in range(2)
+    ]
+    harmless = submit(world, tenant, "poisoned", max_delivery_attempts=30)
+
+    def statuses() -> dict[str, str]:
+        query = "SELECT id::text, status FROM intents_intent WHERE id = ANY(%s::uuid[])"
+        return dict(world.rows(query, [*ids, harmless]))
+
+    try:
+        wait_until(
+            lambda: all(statuses()[each] == "FAILED" for each in ids), 40, "the poison is a dead letter"
+        )
+    except AssertionError:
+        return ""
+    return "two poisoned intents killed their agent until they were dead letters"
+
+
+@fault("read slowly", 5)
+def read_slowly(world: World, chance: random.Random) -> str:
+    """Streams whose readers do not read, and answers that trickle: nobody else notices."""
+    tenant = chance.choice(world.tenants)
+    route = f"{chance.choice(('axme', 'socket-a', 'load'))}-{tenant.number}"
+    ids = [row[0] for row in world.rows("SELECT id::text FROM intents_intent ORDER BY id DESC LIMIT 30")]
+    with ExitStack() as opened, world.network.broken("slow", route):
+        for intent_id in ids:
+            stopped = opened.enter_context(sockets.create_connection(("127.0.0.1", world.web[0].port)))
+            path = f"/v1/intents/{intent_id}/events/stream?since=0"
+            request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nx-api-key: {tenant.key}\r\n\r\n"
+            stopped.sendall(request.encode())  # and never reads
+        time.sleep(chance.uniform(2, 4))
+    return f"{len(ids)} streams were not read, {route} trickled"

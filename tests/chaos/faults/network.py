@@ -1,0 +1,133 @@
+"""Wires that break: partitions without a FIN, answers that vanish, rings that nobody hears."""
+
+from __future__ import annotations
+
+import random
+import time
+import uuid
+from typing import TYPE_CHECKING
+
+import httpx
+
+from tests.chaos.clients.markers import marker
+from tests.chaos.faults.registry import fault
+
+if TYPE_CHECKING:
+    from tests.chaos.world import World
+
+#: While no ring is heard, work has to arrive within so many seconds: who waits looks once a second.
+PROBE_LIMIT_SECONDS = 5.0
+
+
+def _tenant_routes(world: World, *names: str) -> list[str]:
+    return [f"{name}-{tenant.number}" for name in names for tenant in world.tenants]
+
+
+@fault("part agents from the server", 7)
+def part_agents(world: World, chance: random.Random) -> str:
+    """Nothing goes between some agents and the server for longer than a lease lasts, and nothing is closed."""
+    routes = chance.sample(_tenant_routes(world, "axme", "socket-a", "socket-b"), 2)
+    with world.network.broken("freeze", *routes):
+        time.sleep(chance.uniform(4, 6))
+    return f"{', '.join(routes)} were parted"
+
+
+@fault("part a web process from the database", 6)
+def part_database(world: World, chance: random.Random) -> str:
+    """Nothing goes between a web process and PostgreSQL, and nothing is closed; the other process serves."""
+    number = chance.randrange(len(world.web))
+    with world.network.broken("freeze", f"db-web-{number}"):
+        time.sleep(1.5)
+        try:
+            asked = httpx.get(f"{world.web[number].base_url}/healthz/ready", timeout=3)
+            is_cut_off = asked.status_code == 503
+        except httpx.HTTPError:
+            is_cut_off = True
+        time.sleep(chance.uniform(1, 3))
+    return f"web {number} was parted from the database" if is_cut_off else ""
+
+
+@fault("reset connections", 3)
+def reset(world: World, chance: random.Random) -> str:
+    """Connections of agents and of the load are reset, and refused for a second."""
+    routes = chance.sample(_tenant_routes(world, "axme", "socket-a", "socket-b", "load"), 3)
+    with world.network.broken("cut", *routes):
+        time.sleep(chance.uniform(0.3, 1))
+    return f"{', '.join(routes)} were reset"
+
+
+@fault("lose answers", 6)
+def lose_answers(world: World, chance: random.Random) -> str:
+    """Requests arrive and are done, and their answers vanish: clients time out after the commit."""
+    route = f"load-{chance.choice(world.tenants).number}"
+    world.network.set(route, "mute")
+    time.sleep(chance.uniform(4.5, 6))
+    lost = world.network.set(route, "pass")
+    return f"{lost} answers of {route} were lost" if lost else ""
+
+
+@fault("drop all rings", 9)
+def drop_rings(world: World, chance: random.Random) -> str:
+    """The doorbell takes every ring and none arrives; work comes all the same, by everybody's own look."""
+    routes = [f"valkey-web-{number}" for number in range(len(world.web))]
+    before = [world.network.set(route, "deaf") for route in routes]
+    try:
+        time.sleep(0.5)
+        for _ in range(2):
+            _probe(world, chance, "all rings were dropped")
+    finally:
+        after = [world.network.set(route, "pass") for route in routes]
+    dropped = sum(after) - sum(before)
+    return f"{dropped} messages were dropped" if dropped else ""
+
+
+@fault("shuffle rings", 5)
+def shuffle_rings(world: World, chance: random.Random) -> str:
+    """Rings arrive twice and in another order."""
+    routes = [f"valkey-web-{number}" for number in range(len(world.web))]
+    before = [world.network.set(route, "shuffle") for route in routes]
+    time.sleep(chance.uniform(3, 5))
+    after = [world.network.set(route, "pass") for route in routes]
+    shuffled = sum(after) - sum(before)
+    return f"{shuffled} messages were doubled and shuffled" if shuffled else ""
+
+
+def _probe(world: World, chance: random.Random, during: str) -> None:
+    """Submit at one web process for an agent that waits at the other, and note when it was begun."""
+    tenant = chance.choice(world.tenants)
+    here, there = chance.sample(range(len(world.web)), 2)
+    headers = {"x-api-key": tenant.accounts["frozen"].key}
+    stream_path = f"/v1/agents/{tenant.accounts['frozen'].name}/intents/stream?hold=1&wait_seconds=20"
+    with (
+        httpx.Client(base_url=world.web[there].base_url, headers=headers, timeout=20) as agent,
+        httpx.Client(
+            base_url=world.web[here].base_url, headers={"x-api-key": tenant.key}, timeout=20
+        ) as operator,
+    ):
+        with agent.stream("GET", stream_path) as stream:
+            lines = stream.iter_lines()
+            next(lines)
+            time.sleep(1.2)  # it is known to be there, and has looked
+            number = f"probe-{uuid.uuid4().hex[:8]}"
+            payload = {"marker": marker(tenant.slug, number)}
+            body = {
+                "intent_type": "chaos.probe.v1",
+                "to_agent": tenant.accounts["frozen"].address,
+                "payload": payload,
+            }
+            operation = world.journal.invoke("submit", marker=payload["marker"], key=None)
+            intent_id = operator.post("/v1/intents", json=body).raise_for_status().json()["intent_id"]
+            operation.ok(intent=intent_id)
+            submitted = time.time()
+            seconds = None
+            deadline = submitted + 12
+            for line in lines:
+                if intent_id in line:
+                    seconds = time.time() - submitted
+                    break
+                if time.time() > deadline:
+                    break
+        world.journal.note(
+            "probe", intent=intent_id, seconds=seconds, limit=PROBE_LIMIT_SECONDS, during=during
+        )
+        operator.post(f"/v1/intents/{intent_id}/resolve", json={"status": "CANCELED", "reason": "a probe"})

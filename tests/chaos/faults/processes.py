@@ -1,0 +1,114 @@
+"""Processes of Perdure that die: by SIGKILL at any moment, at a named point around a commit, or politely in turns."""
+
+from __future__ import annotations
+
+import random
+import signal
+import time
+from typing import TYPE_CHECKING
+
+from tests.chaos.faults.registry import fault
+from tests.chaos.launch import FAILPOINTS
+from tests.servers import Process, Web, wait_until
+
+if TYPE_CHECKING:
+    from tests.chaos.world import World
+
+#: Points that a web process comes to all the time.
+BUSY_POINTS = tuple(each for each in FAILPOINTS if "release" not in each)
+
+
+@fault("kill a web process", 5)
+def kill_web(world: World, chance: random.Random) -> str:
+    """SIGKILL to one web process, which is started again after a second or so."""
+    web = chance.choice(world.web)
+    web.kill()
+    landed = not web.is_running()
+    time.sleep(chance.uniform(0.2, 2))
+    web.start()
+    web.wait()
+    return f"{web.name} was killed" if landed else ""
+
+
+@fault("kill both web processes", 5)
+def kill_webs(world: World, chance: random.Random) -> str:
+    """SIGKILL to all web processes at once."""
+    for web in world.web:
+        web.kill()
+    landed = not any(web.is_answering() for web in world.web)
+    time.sleep(chance.uniform(0, 1))
+    for web in world.web:
+        web.start()
+    for web in world.web:
+        web.wait()
+    return "both were killed" if landed else ""
+
+
+@fault("kill worker and beat", 5)
+def kill_worker(world: World, chance: random.Random) -> str:
+    """SIGKILL to worker and beat, which stay away for some sweeps."""
+    world.worker.kill()
+    landed = not world.worker.is_running()
+    time.sleep(chance.uniform(2, 4))
+    world.worker.start()
+    return "the worker was killed" if landed else ""
+
+
+@fault("kill an agent", 2)
+def kill_agent(world: World, chance: random.Random) -> str:
+    """SIGKILL to two agents in the middle of their work; their keeper starts them again."""
+    agents = [agent for agent in world.agents if agent.is_running() and not agent.name.startswith("poisoned")]
+    doomed = chance.sample(agents, 2)
+    for agent in doomed:
+        agent.kill()
+        time.sleep(chance.uniform(0, 0.3))
+    for agent in doomed:
+        wait_until(agent.is_running, 10, f"{agent.name} is back")
+    return ", ".join(agent.name for agent in doomed) + " were killed"
+
+
+@fault("die at a failpoint", 9)
+def failpoint(world: World, chance: random.Random) -> str:
+    """A web process kills itself right before or after a statement of the ledger: a commit whose answer nobody gets."""
+    web, point = chance.choice(world.web), chance.choice(BUSY_POINTS)
+    return _die_at(world, web, f"{point}:{chance.randint(1, 12)}")
+
+
+@fault("die after the commit of a submission", 9)
+def failpoint_submit(world: World, chance: random.Random) -> str:
+    """The same at the point that matters most: submitted, committed, not answered."""
+    return _die_at(world, chance.choice(world.web), f"after-submit:{chance.randint(1, 5)}")
+
+
+def _die_at(world: World, web: Web, point: str) -> str:
+    web.stop()
+    plain_command, plain_environment = web.command, web.environment
+    web.command = [*plain_command[:1], "-m", "tests.chaos.launch", "web"]
+    web.environment = {**plain_environment, "CHAOS_FAILPOINT": point}
+    try:
+        web.start()
+        wait_until(lambda: not web.is_running(), 25, f"{web.name} dies at {point}")
+        landed = web.returncode == -signal.SIGKILL
+    except AssertionError:
+        landed = False
+    finally:
+        web.command, web.environment = plain_command, plain_environment
+        if web.is_running():
+            web.kill()
+        web.start()
+        web.wait()
+    return f"{web.name} died at {point}" if landed else ""
+
+
+@fault("rolling restart", 9)
+def rolling_restart(world: World, chance: random.Random) -> str:
+    """Every web process and the worker are told to stop and started again, one after the other."""
+    processes: list[Process] = [*world.web, world.worker]
+    chance.shuffle(processes)
+    for process in processes:
+        process.stop()
+        process.start()
+        if isinstance(process, Web):
+            process.wait()
+            time.sleep(0.5)
+    return "all were restarted in turns"

@@ -1,0 +1,72 @@
+"""Starts a web or worker process with something wrong in it on purpose; the product itself has no such switch.
+
+    python -m tests.chaos.launch web
+
+`CHAOS_FAILPOINT=after-submit:37` kills the process with SIGKILL when it comes to that point for the 37th time: `before`
+and `after` a statement of the ledger, on the pool; `after` is after the commit and before anybody is answered.
+`CHAOS_MUTATION` breaks a promise (see mutations.py), so that the checker can show that it notices.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import Any
+
+#: Statements of the ledger around which a process may die.
+STATEMENTS = ("submit", "claim", "acknowledge", "checkpoint", "finish", "release", "extend")
+FAILPOINTS = tuple(f"{when}-{name}" for name in STATEMENTS for when in ("before", "after"))
+
+
+def arm(spec: str) -> None:
+    """Die at the failpoint, the so-many-th time.
+
+    Raises:
+        SystemExit: these are production's settings, or there is no such failpoint.
+    """
+    point, _, times = spec.partition(":")
+    if point not in FAILPOINTS:
+        raise SystemExit(f"There is no failpoint {point!r}.")
+    from intents import coalescer
+
+    execute = coalescer._execute
+    left = int(times or 1)
+
+    def reach(where: str) -> None:
+        nonlocal left
+        if where == point:
+            left -= 1
+            if left <= 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    async def mortal(connection: Any, statement: Any) -> Any:
+        reach(f"before-{statement[0]}")
+        rows = await execute(connection, statement)
+        reach(f"after-{statement[0]}")
+        return rows
+
+    coalescer._execute = mortal
+
+
+def main() -> None:
+    part = sys.argv.pop(1)
+    settings = os.environ.setdefault("DJANGO_SETTINGS_MODULE", "controlplane.settings.development")
+    if settings.endswith("production"):
+        raise SystemExit("Nobody breaks production on purpose.")
+    import django
+
+    django.setup()
+    if failpoint := os.environ.get("CHAOS_FAILPOINT"):
+        arm(failpoint)
+    if mutation := os.environ.get("CHAOS_MUTATION"):
+        from tests.chaos.mutations import apply
+
+        apply(mutation)
+    from controlplane import web, worker
+
+    {"web": web.main, "worker": worker.main}[part]()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,124 @@
+"""Promises broken on purpose, in the processes of one run: the checker has to notice each, by the check that it names.
+
+They are done to the running code, or by SQL to the run's own database; no file of the product knows of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """A broken promise: how it is broken, under which faults it shows, and what has to turn red."""
+
+    name: str
+    faults: tuple[str, ...]
+    red: str
+    apply: Callable[[], None] = lambda: None
+    #: what the database is told after the boot
+    sql: str = ""
+
+
+def _fence_removed() -> None:
+    from intents import operations
+
+    included = operations._included
+    operations._included = lambda name: "false" if name == "fence" else included(name)
+    operations.text.cache_clear()
+
+
+def _attempts_not_counted() -> None:
+    _replace("claim", "attempt = delivery.attempt + 1", "attempt = GREATEST(delivery.attempt, 1)")
+
+
+def _replace(statement: str, old: str, new: str) -> None:
+    """Change one statement of the ledger."""
+    from intents import operations
+
+    text = operations.text
+
+    def changed(name: str) -> str:
+        found = text(name)
+        if name != statement:
+            return found
+        assert old in found, f"{statement}.sql has no {old!r} any more"
+        return found.replace(old, new)
+
+    operations.text = changed  # type: ignore[assignment]
+
+
+def _doorbell_only() -> None:
+    """Nobody looks by itself any more: what no ring tells of is not known."""
+    from intents import coalescer
+
+    read = coalescer.read
+
+    async def blind(name: str, **parameters: Any) -> Any:
+        rows = await read(name, **parameters)
+        return [{**row, "due": []} for row in rows] if name == "look" else rows
+
+    coalescer.read = blind
+
+
+def _answer_before_commit() -> None:
+    """Submissions are answered at once, and written a while later."""
+    from datetime import UTC, datetime
+
+    from intents import coalescer
+    from intents.records import Submission, Submitted
+
+    write = coalescer.submit
+    tasks: set[asyncio.Task[Any]] = set()
+
+    async def later(asked: Sequence[Submission]) -> None:
+        await asyncio.sleep(0.3)
+        await write(asked)
+
+    async def answer(asked: Sequence[Submission]) -> list[Submitted]:
+        task = asyncio.create_task(later(asked))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+        return [Submitted("done", each.id, datetime.now(UTC)) for each in asked]
+
+    coalescer.submit = answer
+
+
+MUTATIONS = {
+    each.name: each
+    for each in (
+        Mutation(
+            "fence-removed",
+            ("freeze an agent past its lease",),
+            "superseded-attempts-write-nothing",
+            _fence_removed,
+        ),
+        Mutation(
+            "unique-index-dropped",
+            ("lose answers",),
+            "one-intent-per-key",
+            sql="ALTER TABLE intents_idempotencyrecord DROP CONSTRAINT intents_idempotencyrecord_pkey",
+        ),
+        Mutation("doorbell-only", ("drop all rings",), "delivered-without-rings", _doorbell_only),
+        Mutation(
+            "attempts-not-counted",
+            ("kill an agent", "freeze an agent past its lease"),
+            "attempts-are-counted",
+            _attempts_not_counted,
+        ),
+        Mutation(
+            "answer-before-commit",
+            ("kill a web process",),
+            "accepted-intents-are-kept",
+            _answer_before_commit,
+        ),
+    )
+}
+
+
+def apply(name: str) -> None:
+    """Break this promise in this process."""
+    MUTATIONS[name].apply()

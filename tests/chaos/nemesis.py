@@ -1,0 +1,43 @@
+"""The nemesis: it does what the schedule says, one fault after the other, and writes down what it has done."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+
+from tests.chaos.faults import FAULTS, NotHere
+from tests.chaos.profiles import Planned
+from tests.chaos.world import World
+
+
+def work(world: World, planned: list[Planned], say: Callable[[str], None]) -> list[str]:
+    """Carry out the schedule; what could not be done on this machine, and why."""
+    skipped: dict[str, str] = {}
+    for number, one in enumerate(planned, 1):
+        time.sleep(one.calm)
+        if one.fault in skipped:
+            continue
+        began = time.time()
+        landed = ""
+        try:
+            landed = FAULTS[one.fault].do(world, random.Random(one.seed))
+        except NotHere as reason:
+            skipped[one.fault] = str(reason)
+            say(f"{number:4}/{len(planned)} {one.fault}: skipped, {reason}")
+            continue
+        except Exception as error:  # noqa: BLE001  a fault that fails has not landed; the checker says so
+            landed, why = "", repr(error)[:500]
+        else:
+            why = landed
+        world.wait_until_all_answer()
+        world.journal.note(
+            "fault",
+            fault=one.fault,
+            seed=one.seed,
+            landed=bool(landed),
+            what=why,
+            **{"from": began, "until": time.time()},
+        )
+        say(f"{number:4}/{len(planned)} {one.fault}: {why or 'did not land'} ({time.time() - began:.1f} s)")
+    return [f"{name}: {reason}" for name, reason in skipped.items()]

@@ -1,0 +1,82 @@
+"""Whose intents they are: tenants with agents of all kinds, and what a load has to know to be one of them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tests.live import Account, Operator
+from tests.servers import REPOSITORY, Process
+
+if TYPE_CHECKING:
+    from tests.chaos.world import World
+
+SLUGS = ("acorn", "birch", "cedar", "dogwood")
+#: Agents that work; `poisoned` gets nothing but what kills it, `frozen` what is slow.
+KINDS = ("axme", "socket", "hasty", "poisoned", "frozen", "absent")
+
+
+@dataclass
+class Tenant:
+    """An organization: its operator's key, and its agents by kind."""
+
+    number: int
+    slug: str
+    key: str
+    accounts: dict[str, Account]
+
+    def agents(self, world: World) -> list[Process]:
+        """Its agents' processes: two of the websocket client, one of `axme`, one hasty, one to be killed."""
+        made = [
+            self._agent(world, "axme", f"axme-{self.number}", "axme_agent"),
+            self._agent(world, "socket", f"socket-a-{self.number}", "socket_agent"),
+            self._agent(world, "socket", f"socket-b-{self.number}", "socket_agent"),
+            self._agent(world, "poisoned", f"poisoned-{self.number}", "socket_agent"),
+        ]
+        if self.number == 0:
+            made.append(self._agent(world, "hasty", f"hasty-{self.number}", "hasty_agent"))
+        return made
+
+    def _agent(self, world: World, kind: str, route: str, module: str) -> Process:
+        account = self.accounts[kind]
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("PERDURE_")}
+        environment = {
+            **inherited,
+            "PYTHONPATH": str(REPOSITORY),
+            "AXME_API_KEY": account.key,
+            "AXME_BASE_URL": world.url(route),
+            "CHAOS_HISTORY": str(world.directory / "history"),
+            "CHAOS_ADDRESS": account.address,
+            "CHAOS_NAME": route,
+            "CHAOS_TENANT": self.slug,
+        }
+        # By its path: what an agent's developer writes imports nothing of Perdure's server.
+        command = [sys.executable, "-m", f"tests.chaos.clients.{module}"]
+        return Process(route, command, environment, world.directory / f"{route}.log")
+
+    def load_configuration(self, world: World, pace: float) -> dict[str, Any]:
+        """What the tenant's load is told."""
+        return {
+            "history": str(world.directory / "history"),
+            "name": f"load-{self.number}",
+            "tenant": self.slug,
+            "key": self.key,
+            "urls": [world.url(f"load-{self.number}"), world.url("web-0"), world.url("web-1")],
+            "addresses": {kind: account.address for kind, account in self.accounts.items()},
+            "pace": pace,
+        }
+
+
+def found_tenants(world: World) -> list[Tenant]:
+    """Make the tenants, and register their agents."""
+    made = []
+    for number, slug in enumerate(SLUGS[: world.tenant_count]):
+        with Operator.of_another_tenant(world.perdure, slug) as operator:
+            accounts = {}
+            for kind in KINDS:
+                room = {"socket": 8, "hasty": 4}.get(kind, 1)
+                accounts[kind] = operator.register(kind, max_in_flight=room)
+            made.append(Tenant(number, slug, operator.key, accounts))
+    return made

@@ -1,0 +1,275 @@
+"""Everything that a run consists of: a Perdure of real processes, the wires between them, tenants, agents, a load."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import psutil
+import psycopg
+
+from controlplane import services
+from tests.chaos import history
+from tests.chaos.mutations import MUTATIONS
+from tests.chaos.network import Network
+from tests.chaos.tenants import Tenant, found_tenants
+from tests.servers import REPOSITORY, Perdure, Process, Web, wait_until
+
+#: As short as they can be, so that a run sees many leases end.
+VARIABLES = {
+    "PERDURE_LEASE_SECONDS": "3",
+    "PERDURE_VISIBILITY_SECONDS": "10",
+    "PERDURE_LOG_LEVEL": "WARNING",
+}
+WEBS = 2
+LAUNCH = [sys.executable, "-m", "tests.chaos.launch"]
+#: A data directory of a size that can be filled.
+SMALL_DISK_MEGABYTES = 3000
+
+
+class World:
+    """A run's processes. `directory` keeps the history and the logs after the run."""
+
+    def __init__(
+        self, directory: Path, *, tenants: int = 2, mutation: str = "", small_disk: bool = False
+    ) -> None:
+        self.directory = directory
+        self.journal = history.Journal(directory / "history", "nemesis")
+        self.network = Network()
+        self.perdure = Perdure(WEBS)
+        self.perdure.environment.update(VARIABLES)
+        self.mutation = mutation
+        self.has_small_disk = small_disk and _mount(self.perdure.home)
+        self.agents: list[Process] = []
+        self.loads: list[subprocess.Popen[str]] = []
+        self.tenants: list[Tenant] = []
+        self.tenant_count = tenants
+        self._is_over = threading.Event()
+        self._keeper = threading.Thread(target=self._keep_agents, name="keeper", daemon=True)
+        #: agents that are not to be started again when they die
+        self.left_dead: set[str] = set()
+        self._wire()
+
+    def _wire(self) -> None:
+        sockets = services.socket_directory(self.perdure.home)
+        database, valkey = str(sockets / ".s.PGSQL.5432"), str(sockets / "valkey.sock")
+        for process, name in self._parts():
+            own = {
+                "DATABASE_URL": f"postgresql://perdure@127.0.0.1:{self.network.route(f'db-{name}', database)}/perdure",
+                "REDIS_URL": f"redis://127.0.0.1:{self.network.route(f'valkey-{name}', valkey)}/0",
+            }
+            process.environment = {**process.environment, **VARIABLES, **own}
+            if self.mutation:
+                process.command = [*LAUNCH, name.partition("-")[0]]
+                process.environment = {**process.environment, "CHAOS_MUTATION": self.mutation}
+        backends = [f"127.0.0.1:{web.port}" for web in self.web]
+        self.network.route("front", *backends)
+        for number in range(self.tenant_count):
+            for name in ("load", "axme", "socket-a", "socket-b", "poisoned", "hasty"):
+                self.network.route(f"{name}-{number}", *backends)
+        for number, backend in enumerate(backends):
+            self.network.route(f"web-{number}", backend)
+
+    def _parts(self) -> list[tuple[Process, str]]:
+        webs: list[tuple[Process, str]] = [(web, f"web-{number}") for number, web in enumerate(self.web)]
+        return [*webs, (self.worker, "worker")]
+
+    @property
+    def web(self) -> list[Web]:
+        return self.perdure.web
+
+    @property
+    def worker(self) -> Process:
+        return self.perdure.worker
+
+    @property
+    def database_url(self) -> str:
+        """The database by its own socket, which nobody breaks."""
+        return self.perdure.environment["DATABASE_URL"]
+
+    def url(self, route: str) -> str:
+        return f"http://127.0.0.1:{self.network.port(route)}"
+
+    # -- beginning and end --------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Boot, found the tenants, and start their agents."""
+        self.network.start()
+        self.perdure.start()
+        if self.mutation and (sql := MUTATIONS[self.mutation].sql):
+            self.rows(sql)
+        self.tenants = found_tenants(self)
+        for tenant in self.tenants:
+            self.agents += tenant.agents(self)
+        for agent in self.agents:
+            agent.start()
+        self._keeper.start()
+
+    def start_load(self, pace: float) -> None:
+        """Let everybody submit."""
+        for tenant in self.tenants:
+            config = tenant.load_configuration(self, pace)
+            with (self.directory / f"load-{tenant.number}.log").open("ab") as log:
+                self.loads.append(
+                    subprocess.Popen(
+                        [sys.executable, "-m", "tests.chaos.clients.load", json.dumps(config)],
+                        cwd=REPOSITORY,
+                        stdin=subprocess.PIPE,
+                        stdout=log,
+                        stderr=log,
+                        text=True,
+                    )
+                )
+
+    def stop_load(self) -> None:
+        """Let everybody finish what they have begun."""
+        for load in self.loads:
+            assert load.stdin
+            load.stdin.close()
+        for load in self.loads:
+            try:
+                load.wait(40)
+            except subprocess.TimeoutExpired:
+                load.kill()
+                load.wait()
+
+    def _keep_agents(self) -> None:
+        """Start agents again that have died, as any process manager would."""
+        while not self._is_over.wait(0.3):
+            for agent in self.agents:
+                if not agent.is_running() and agent.name not in self.left_dead:
+                    agent.start()
+
+    def stop(self) -> None:
+        self._is_over.set()
+        if self._keeper.is_alive():
+            self._keeper.join()
+        for process in self.agents:
+            if process.is_running():
+                process.thaw()
+            process.kill()
+        for load in self.loads:
+            load.kill()
+            load.wait()
+        logs = self.directory / "logs"
+        logs.mkdir(parents=True, exist_ok=True)
+        for log in (*self.perdure.directory.glob("*.log"), *(self.perdure.home / "logs").glob("*.log")):
+            shutil.copy(log, logs)
+        home = self.perdure.home
+        self.network.stop()
+        if self.has_small_disk:
+            for process in (*self.web, self.worker):
+                process.kill()
+            for server in (self.perdure.postgres, self.perdure.valkey):
+                server.kill()
+            subprocess.run(["umount", "--lazy", str(home)], check=False)
+        self.perdure.stop()
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def observe(self, sample: int) -> None:
+        """Have every tenant look at everything once more."""
+        for tenant in self.tenants:
+            query = (
+                "SELECT intent.id::text FROM intents_intent AS intent"
+                " JOIN agents_organization AS organization ON organization.id = intent.organization_id"
+                " WHERE organization.slug = %s ORDER BY intent.id DESC LIMIT 2000"
+            )
+            config = tenant.load_configuration(self, 1) | {
+                "urls": [self.url(f"web-{number}") for number in range(WEBS)],
+                "intents": [row[0] for row in self.rows(query, tenant.slug)],
+                "sample": sample,
+            }
+            done = subprocess.run(
+                [sys.executable, "-m", "tests.chaos.clients.observe"],
+                cwd=REPOSITORY,
+                input=json.dumps(config),
+                text=True,
+                capture_output=True,
+                check=False,
+            )
+            assert done.returncode == 0, done.stderr[-3000:]
+
+    # -- what can be known of it --------------------------------------------------------------------------------------
+
+    def rows(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        """What the database says, asked by its own socket."""
+        with psycopg.connect(self.database_url, autocommit=True) as connection:
+            cursor = connection.execute(query, parameters)
+            return cursor.fetchall() if cursor.description else []
+
+    def open_intents(self) -> int:
+        ended = "('COMPLETED', 'FAILED', 'CANCELED', 'TIMED_OUT')"
+        [(count,)] = self.rows(f"SELECT count(*) FROM intents_intent WHERE status NOT IN {ended}")
+        return int(count)
+
+    def wait_until_all_answer(self, patience: float = 60) -> None:
+        """Until every process is there and can do its work."""
+        for process, _ in self._parts():
+            if not process.is_running():
+                process.start()
+        for web in self.web:
+            wait_until(web.is_answering, patience, f"{web.name} answers")
+
+    def note_resources(self, when: str) -> None:
+        """Write down what the processes hold."""
+        for process, name in self._parts():
+            found = psutil.Process(process.pid)
+            connections = self.rows(
+                "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"
+            )[0][0]
+            facts = {
+                "when": when,
+                "part": name,
+                "rss": found.memory_info().rss,
+                "descriptors": found.num_fds(),
+                "threads": found.num_threads(),
+                "database_connections": connections - 1,
+            }
+            self.journal.note("resources", **facts)
+
+    def heard_of(self, kind: str, since: float, **facts: Any) -> list[history.Entry]:
+        """What the clients have written down of this kind since then."""
+        return [
+            entry
+            for entry in history.read(self.directory / "history")
+            if entry["kind"] == kind
+            and entry["at"] >= since
+            and all(entry.get(name) == value for name, value in facts.items())
+        ]
+
+
+def _mount(home: Path) -> bool:
+    """Put a small disk under the home, if we may."""
+    if os.getuid() != 0:
+        return False
+    home.mkdir(parents=True, exist_ok=True)
+    options = f"size={SMALL_DISK_MEGABYTES}m,mode=711"
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", options, "none", str(home)], capture_output=True, check=False
+    )
+    return done.returncode == 0
+
+
+def fresh_directory() -> Path:
+    return Path(tempfile.mkdtemp(prefix=f"perdure-chaos-{time.strftime('%H%M%S')}-"))
