@@ -7,17 +7,20 @@ or secret can be seen or edited; a new one is shown on the page that answers its
 from __future__ import annotations
 
 from typing import Any, cast
+from uuid import UUID
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.models import Group, User
 from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
 from django.utils import timezone
-from unfold.admin import ModelAdmin
+from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-from agents import addresses, callbacks, keys, registry
+from agents import addresses, callbacks, keys, membership, registry
 from agents.errors import ApiError
 from agents.models import (
     AGENT_SCOPES,
@@ -30,47 +33,16 @@ from agents.models import (
     Scope,
     Workspace,
 )
+from agents.superusers import SuperusersOnly
 
 SETTINGS = ("display_name", "description", "delivery_mode", "callback_url", "max_in_flight")
-
-
-class SuperusersOnly(ModelAdmin):
-    """Pages for superusers; members of organizations have the dashboard."""
-
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        return self.has_view_permission(request)
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return bool(request.user.is_active and request.user.is_superuser)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return self.has_view_permission(request)
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return self.has_view_permission(request)
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nothing that history speaks of is deleted."""
-        return False
-
-    def show_once(self, request: HttpRequest, title: str, secret: str, obj: Any) -> HttpResponse:
-        """Answer with a page that shows a secret, which no later page can."""
-        context = {
-            **self.admin_site.each_context(request),
-            "title": title,
-            "secret": secret,
-            "object": obj,
-            "opts": self.opts,
-        }
-        response = TemplateResponse(request, "agents/secret_shown_once.html", context)
-        response["Cache-Control"] = "no-store"
-        return response
 
 
 @admin.register(Organization)
 class OrganizationAdmin(SuperusersOnly):
     """Tenants. The slug stays: addresses are made of it."""
 
+    added, changed = "organization.created", "organization.renamed"
     list_display = ("slug", "name", "created_at")
     search_fields = ("slug", "name")
     fields = ("slug", "name", "id", "created_at")
@@ -78,11 +50,15 @@ class OrganizationAdmin(SuperusersOnly):
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         return ("id", "created_at", "slug") if obj else ("id", "created_at")
 
+    def tenants(self, obj: Any) -> list[UUID]:
+        return [obj.pk]
+
 
 @admin.register(Workspace)
 class WorkspaceAdmin(SuperusersOnly):
     """Divisions of tenants. Slug and tenant stay."""
 
+    added, changed = "workspace.created", "workspace.renamed"
     list_display = ("slug", "organization", "name", "created_at")
     list_select_related = ("organization",)
     list_filter = ("organization",)
@@ -96,8 +72,9 @@ class WorkspaceAdmin(SuperusersOnly):
 
 @admin.register(Membership)
 class MembershipAdmin(SuperusersOnly):
-    """Who may see and do what, where."""
+    """Who may see and do what, where. The last administrator of an organization stays one here, too."""
 
+    added = "member.added"
     list_display = ("user", "organization", "role", "created_at")
     list_select_related = ("user", "organization")
     list_filter = ("role", "organization")
@@ -109,6 +86,23 @@ class MembershipAdmin(SuperusersOnly):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return self.has_view_permission(request)
+
+    def save_model(self, request: HttpRequest, obj: Membership, form: Any, change: bool) -> None:
+        if change:
+            membership.change_role(self.who(request), obj.pk, obj.role)
+        else:
+            obj.save()
+
+    def delete_model(self, request: HttpRequest, obj: Membership) -> None:
+        membership.remove(self.who(request), obj.pk)
+
+    @transaction.atomic
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Membership]) -> None:
+        for each in queryset:
+            self.delete_model(request, each)
+
+    def target(self, obj: Membership) -> str:
+        return f"user:{obj.user_id}"
 
 
 class AgentForm(forms.ModelForm):
@@ -147,6 +141,7 @@ class AgentForm(forms.ModelForm):
 class AgentAdmin(SuperusersOnly):
     """Agents, registered or merely addressed. Address and tenant stay; revoking is final for the keys."""
 
+    added, changed = "agent.registered", "agent.changed"
     form = AgentForm
     list_display = ("address", "status", "is_registered", "delivery_mode", "max_in_flight", "last_seen_at")
     list_filter = ("status", "is_registered", "delivery_mode", "organization")
@@ -172,6 +167,9 @@ class AgentAdmin(SuperusersOnly):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         return ("workspace", "name", *self.facts) if obj else ()
+
+    def target(self, obj: Agent) -> str:
+        return obj.service_account_id
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         is_revoked = obj is not None and obj.status == AgentStatus.REVOKED
@@ -230,6 +228,7 @@ class ApiKeyForm(forms.ModelForm):
 class ApiKeyAdmin(SuperusersOnly):
     """Keys: made, listed and revoked. The token is shown when it is made, and never again."""
 
+    added, changed = "key.created", "key.revoked"
     form = ApiKeyForm
     list_display = ("hint", "agent", "permits", "state", "last_used_at", "expires_at", "created_at")
     list_select_related = ("agent",)
@@ -292,7 +291,34 @@ class ApiKeyAdmin(SuperusersOnly):
 
     @admin.action(description="Revoke selected API keys")
     def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
-        revoked = [keys.revoke(key) for key in queryset]
-        for key in revoked:
-            self.log_change(request, key, "Revoked.")
+        with transaction.atomic():
+            revoked = [keys.revoke(key) for key in queryset.filter(revoked_at=None)]
+            for key in revoked:
+                self.log_change(request, key, "Revoked.")
         self.message_user(request, f"{len(revoked)} revoked.", messages.SUCCESS)
+
+
+admin.site.unregister(User)
+admin.site.unregister(Group)  # a member's role says what they may do; groups would say nothing
+
+
+@admin.register(User)
+class PersonAdmin(SuperusersOnly, UserAdmin):
+    """People and their logins. Nobody is deleted, as history speaks of them: a login is closed instead."""
+
+    form, add_form, change_password_form = UserChangeForm, UserCreationForm, AdminPasswordChangeForm
+    changed = "person.changed"
+    list_display = ("username", "is_active", "is_superuser", "last_login", "date_joined")
+    list_filter = ("is_active", "is_superuser")
+    filter_horizontal = ()
+    fieldsets = (
+        (None, {"fields": ("username", "password", "email")}),
+        ("May", {"fields": ("is_active", "is_staff", "is_superuser")}),
+        ("When", {"fields": ("last_login", "date_joined")}),
+    )
+
+    def tenants(self, obj: User) -> list[UUID]:
+        return list(obj.memberships.values_list("organization_id", flat=True))
+
+    def target(self, obj: User) -> str:
+        return f"user:{obj.pk}"

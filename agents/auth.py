@@ -17,7 +17,7 @@ from django.dispatch import receiver
 from django.http import HttpRequest
 from ninja.security.base import AuthBase
 
-from agents import postgres, signals, tokens
+from agents import origin, postgres, signals, tokens
 from agents.caller import Caller
 from agents.errors import AgentKilled, ApiError, Unauthenticated
 from agents.postgres import DatabaseUnavailable
@@ -214,6 +214,7 @@ class ApiKeyAuth(AuthBase):
         super().__init__()
 
     async def __call__(self, request: HttpRequest) -> Caller:
+        origin.note(request.META)
         headers = {name: request.META[variable] for name, variable in _VARIABLES if variable in request.META}
         caller = await authenticate(headers, request.META.get("REMOTE_ADDR") or "")
         if self.scopes:

@@ -13,7 +13,7 @@ from django.utils.functional import cached_property
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from agents.admin import SuperusersOnly
+from agents.superusers import SuperusersOnly
 from intents import blocking
 from intents.models import Intent
 from intents.wire import timestamp

@@ -6,9 +6,11 @@ from collections.abc import Collection, Sequence
 from datetime import timedelta
 from uuid import UUID
 
+from django.db import transaction
 from django.db.models.functions import Now
 
-from intents import ledger
+from agents.caller import Caller
+from intents import auditing, ledger
 from intents.errors import Outcome
 from intents.lifecycle import EventType
 from intents.models.intent import Intent
@@ -26,15 +28,22 @@ def idle(workspace_id: UUID, *, since: timedelta, statuses: Collection[str], lim
     return list(intents.order_by("pk").values_list("pk", flat=True)[:limit])
 
 
-def cancel(ids: Sequence[UUID], organization_id: UUID, *, actor: str, reason: str = "") -> list[UUID]:
+def cancel(ids: Sequence[UUID], caller: Caller, *, reason: str = "") -> list[UUID]:
     """Cancel these, and say which were. What has ended meanwhile stays as it ended."""
     canceled = []
     for start in range(0, len(ids), CHUNK):
         chunk = ids[start : start + CHUNK]
         endings = [
-            Ending(Hold(each, organization_id, actor=actor), EventType.CANCELED, {"reason": reason})
+            Ending(
+                Hold(each, caller.organization_id, actor=caller.address),
+                EventType.CANCELED,
+                {"reason": reason},
+            )
             for each in chunk
         ]
-        done = ledger.finish(endings)
-        canceled += [each for each, one in zip(chunk, done, strict=True) if one.outcome is Outcome.DONE]
+        with transaction.atomic():
+            done = ledger.finish(endings)
+            ended = [each for each, one in zip(chunk, done, strict=True) if one.outcome is Outcome.DONE]
+            auditing.note_many(caller, "intent.canceled", ended, reason=reason)
+        canceled += ended
     return canceled

@@ -7,11 +7,11 @@ from uuid import UUID
 
 from django.db import transaction
 
-from agents import audit, documents
+from agents import documents
 from agents.errors import Invalid, PayloadTooLarge
 from agents.models import Role
 from agents.people import Operator
-from intents import repeating
+from intents import auditing, repeating
 from intents.errors import IntentNotFound
 from intents.intake import LARGEST_INTENT
 from intents.models.intent import Intent
@@ -34,7 +34,7 @@ def cancel(operator: Operator, intent_id: UUID, reason: str) -> None:
     why = checked_reason(reason, is_needed=True)
     with transaction.atomic():
         intent.cancel(actor=operator.actor, reason=why).check()
-        _record(operator, "intent.canceled", intent, why)
+        auditing.note(operator, "intent.canceled", intent, reason=why)
 
 
 def redeliver(operator: Operator, intent_id: UUID, reason: str = "") -> None:
@@ -48,7 +48,7 @@ def redeliver(operator: Operator, intent_id: UUID, reason: str = "") -> None:
     why = checked_reason(reason)
     with transaction.atomic():
         repeating.redeliver(intent, actor=operator.actor)
-        _record(operator, "intent.redelivered", intent, why)
+        auditing.note(operator, "intent.redelivered", intent, reason=why)
 
 
 def retry(
@@ -79,7 +79,7 @@ def retry(
             "from_checkpoints": from_checkpoints,
             "payload_edited": payload is not None and payload != intent.payload,
         }
-        _record(operator, "intent.retried", intent, why, details)
+        auditing.note(operator, "intent.retried", intent, reason=why, details=details)
     return submitted
 
 
@@ -120,17 +120,3 @@ def _intent(operator: Operator, intent_id: UUID) -> Intent:
         raise IntentNotFound
     operator.require(Role.OPERATOR)
     return intent
-
-
-def _record(
-    operator: Operator, action: str, intent: Intent, reason: str, details: dict[str, Any] | None = None
-) -> None:
-    audit.record(
-        operator,
-        action,
-        str(intent.pk),
-        organization_id=operator.organization_id,
-        target_label=f"{intent.intent_type} → {intent.to_agent}",
-        reason=reason,
-        details=details,
-    )

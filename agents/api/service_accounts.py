@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 from uuid import UUID
 
+from django.db import transaction
 from ninja import Router
 
-from agents import registry
+from agents import audit, registry
 from agents.access import requires
 from agents.api import tenancy
 from agents.api.schemas import (
@@ -22,7 +23,7 @@ from agents.api.schemas import (
 from agents.api.tenancy import AgentRequest
 from agents.caller import Caller
 from agents.errors import AlreadyExists
-from agents.models import AgentStatus, Scope
+from agents.models import Agent, AgentStatus, Scope
 from agents.postgres import in_thread
 
 router = Router(tags=["service accounts"])
@@ -37,12 +38,15 @@ async def create_service_account(request: AgentRequest, body: ServiceAccountIn) 
 
 def _create(caller: Caller, body: ServiceAccountIn) -> ServiceAccountCreated:
     tenancy.check_organization(caller, body.org_id)
-    registered = registry.register(
-        tenancy.workspace(caller, body.workspace_id),
-        body.name,
-        created_by=body.created_by_actor_id or caller.address[:255],
-        **_settings(body),
-    )
+    with transaction.atomic():
+        registered = registry.register(
+            tenancy.workspace(caller, body.workspace_id),
+            body.name,
+            created_by=body.created_by_actor_id or caller.address[:255],
+            **_settings(body),
+        )
+        if registered.is_new:
+            _record(caller, "agent.registered", registered.agent)
     account = ServiceAccountOut.of(registered.agent)
     if not registered.is_new:
         raise AlreadyExists(
@@ -92,7 +96,12 @@ async def change_service_account(
 
 
 def _change(caller: Caller, service_account_id: str, body: ServiceAccountPatch) -> ServiceAccountAnswer:
-    changed = registry.change(tenancy.account(caller, service_account_id), **_settings(body))
+    settings = _settings(body)
+    with transaction.atomic():
+        before = tenancy.account(caller, service_account_id)
+        changed = registry.change(before, **settings)
+        action = "agent.revoked" if changed.agent.status == AgentStatus.REVOKED else "agent.changed"
+        _record(caller, action, changed.agent, settings=sorted(settings), status=changed.agent.status)
     return ServiceAccountAnswer(
         service_account=ServiceAccountOut.of(changed.agent), callback_secret=changed.callback_secret or None
     )
@@ -107,7 +116,22 @@ async def delete_service_account(request: AgentRequest, service_account_id: str)
 
 
 def _revoke(caller: Caller, service_account_id: str) -> None:
-    registry.revoke(tenancy.account(caller, service_account_id))
+    with transaction.atomic():
+        account = tenancy.account(caller, service_account_id)
+        if account.status != AgentStatus.REVOKED:
+            _record(caller, "agent.revoked", account)
+        registry.revoke(account)
+
+
+def _record(caller: Caller, action: str, account: Agent, **details: Any) -> None:
+    audit.record(
+        caller,
+        action,
+        account.service_account_id,
+        organization_id=account.organization_id,
+        target_label=account.address,
+        details=details,
+    )
 
 
 def _settings(body: ServiceAccountIn | ServiceAccountPatch) -> registry.Settings:

@@ -7,15 +7,18 @@ from uuid import UUID
 
 import orjson
 import pydantic
+from django.db import transaction
 from django.http import HttpResponse
 from django.utils import timezone
 from ninja import Router
 
 from agents import documents
 from agents.access import requires
+from agents.caller import Caller
 from agents.errors import Conflict, Invalid
 from agents.models import Scope
-from intents import coalescer, reading
+from agents.postgres import in_thread
+from intents import auditing, coalescer, ledger, reading
 from intents.api.requests import AgentRequest, answer, check_owner, hold_of, plain
 from intents.api.schemas import ControlResumeIn, EndedOut, ResolveIn, ResumedOut
 from intents.controls import check_generation
@@ -71,7 +74,7 @@ async def resolve_intent(request: AgentRequest, intent_id: UUID, body: ResolveIn
     # An administrator who gives a result may be listening for the agent; who cancels is not.
     has_session = as_agent or (request.auth.is_admin and body.status != "CANCELED")
     hold = hold_of(request, intent_id, as_agent=as_agent, has_session=has_session)
-    done = await _finish(Ending(hold, ENDINGS[body.status], details))
+    done = await _finish(request.auth, row, Ending(hold, ENDINGS[body.status], details))
     answered = _ended(done, details)
     answered["intent"]["payload"] = orjson.Fragment(row["payload"])
     return answer(answered)
@@ -110,9 +113,9 @@ async def _agent_result(request: AgentRequest, intent_id: UUID, body: Any) -> Bo
         if done.outcome is not Outcome.FORBIDDEN:
             done.outcome.check()
             return _ended(done, details)
-    await _writable(intent_id, request)
+    row = await _writable(intent_id, request)
     hold = hold_of(request, intent_id, as_agent=False)
-    return _ended(await _finish(Ending(hold, kind, details, via_progress=True)), details)
+    return _ended(await _finish(caller, row, Ending(hold, kind, details, via_progress=True)), details)
 
 
 async def _fails_on_rejection(request: AgentRequest, intent_id: UUID) -> bool:
@@ -134,8 +137,7 @@ async def _go_on(request: AgentRequest, intent_id: UUID, asked: ControlResumeIn)
     # What waited is owed to its agent again, unless it is a scenario's: those move by their steps.
     is_owed = row["status"] == Status.WAITING and row["current_step"] is None and row["scenario_id"] is None
     hold = hold_of(request, intent_id, as_agent=False, has_session=False)
-    [done] = await coalescer.wake([Wake(hold, details, is_owed=is_owed)])
-    done.outcome.check()
+    done = await _wake(request.auth, row, Wake(hold, details, is_owed=is_owed))
     event = {
         "intent_id": intent_id,
         "seq": done.seq,
@@ -184,9 +186,35 @@ async def _writable(intent_id: UUID, request: AgentRequest) -> Row:
     return row
 
 
-async def _finish(ending: Ending) -> Done:
+async def _finish(caller: Caller, row: Row, ending: Ending) -> Done:
+    if auditing.is_from_above(row, caller, ending.type):
+        return await in_thread(_finish_noted, caller, row, ending)
     [done] = await coalescer.finish([ending])
     done.outcome.check()
+    return done
+
+
+def _finish_noted(caller: Caller, row: Row, ending: Ending) -> Done:
+    with transaction.atomic():
+        [done] = ledger.finish([ending])
+        done.outcome.check()
+        auditing.note(caller, ending.type, row, reason=str(ending.details.get("reason") or ""))
+    return done
+
+
+async def _wake(caller: Caller, row: Row, wake: Wake) -> Done:
+    if auditing.is_from_above(row, caller, EventType.CANCELED):
+        return await in_thread(_wake_noted, caller, row, wake)
+    [done] = await coalescer.wake([wake])
+    done.outcome.check()
+    return done
+
+
+def _wake_noted(caller: Caller, row: Row, wake: Wake) -> Done:
+    with transaction.atomic():
+        [done] = ledger.wake([wake])
+        done.outcome.check()
+        auditing.note(caller, "intent.resumed", row, reason=str(wake.details.get("reason") or ""))
     return done
 
 
