@@ -128,7 +128,7 @@ class Web(Process):
 
     def wait(self) -> None:
         """Until it answers. Says what it wrote, should it have died instead."""
-        wait_until(lambda: self.is_answering() or not self.is_running(), 90, f"{self.name} answers")
+        wait_until(lambda: self.is_answering() or not self.is_running(), 180, f"{self.name} answers")
         assert self.is_running(), f"{self.name} ended:\n{self.log.read_text()[-3000:]}"
 
 

@@ -93,7 +93,8 @@ def _is_own(row: dict[str, Any], run: str) -> bool:
 @check("steps-are-stored-once")
 def stored_once(evidence: Evidence) -> Iterator[str]:
     """A step of an intent has one value, and one event that tells of it."""
-    for intent_id, rows in evidence.checkpoints.items():
+    for intent_id in evidence.intents:
+        rows = evidence.checkpoints.get(intent_id, [])
         steps = [row["step"] for row in rows]
         told = [
             event["details"]["checkpoint"]["step"]
