@@ -23,7 +23,7 @@ def listen(host: str, port: int) -> socket.socket:
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        _notice_silent_deaths(listener)
+        notice_silent_deaths(listener)
         listener.bind((host, port))
         listener.listen(BACKLOG)
     except OSError as error:
@@ -32,7 +32,8 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _notice_silent_deaths(listener: socket.socket) -> None:
+def notice_silent_deaths(listener: socket.socket) -> None:
+    """Set what accepted sockets inherit; also for a listener that somebody else has opened."""
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     idle = "TCP_KEEPALIVE" if sys.platform == "darwin" else "TCP_KEEPIDLE"
     values = {

@@ -13,11 +13,11 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "controlplane.settings.developme
 
 import django
 import uvicorn
-from channels.routing import ProtocolTypeRouter
 from django.conf import settings
 
 from controlplane import lifeline
-from controlplane.listener import BACKLOG, listen
+from controlplane.leaving import Leaving, admit_the_last, linger
+from controlplane.listener import BACKLOG, listen, notice_silent_deaths
 
 #: Frames hold 256 KiB at most. The application says so politely, so the server lets a little more through.
 LARGEST_FRAME = 256 * 1024 + 16 * 1024
@@ -27,13 +27,23 @@ KEEP_ALIVE_SECONDS = 75
 
 
 class UvicornServer(uvicorn.Server):
-    """Uvicorn, which ends the streams before it waits for their end."""
+    """Uvicorn, which lets nobody down who is inside, and ends the streams before it waits for their end."""
+
+    def __init__(self, config: uvicorn.Config, leaving: Leaving, *, shares_listener: bool) -> None:
+        super().__init__(config)
+        self.leaving = leaving
+        self.shares_listener = shares_listener
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self.leaving.has_begun = True
+        for listener in sockets or []:
+            if not self.shares_listener:
+                await admit_the_last(listener)
         for server in self.servers:
             server.close()
         for listener in sockets or []:
             listener.close()
+        await linger(lambda: bool(self.server_state.connections))
         await drain()
         await super().shutdown(sockets)
 
@@ -46,9 +56,10 @@ async def drain() -> None:
         await asyncio.wait_for(lifespan.drain(), DRAIN_SECONDS)
 
 
-def serve_with_uvicorn(application: ProtocolTypeRouter, listener: socket.socket) -> None:
+def serve_with_uvicorn(application: Any, listener: socket.socket, *, shares_listener: bool) -> None:
+    leaving = Leaving(application)
     config = uvicorn.Config(
-        application,
+        leaving,
         loop="uvloop",
         http="httptools",
         ws="websockets-sansio",
@@ -64,10 +75,10 @@ def serve_with_uvicorn(application: ProtocolTypeRouter, listener: socket.socket)
         proxy_headers=False,  # the application asks who may say so: controlplane/proxied.py
         timeout_graceful_shutdown=DRAIN_SECONDS,
     )
-    UvicornServer(config).run(sockets=[listener])
+    UvicornServer(config, leaving, shares_listener=shares_listener).run(sockets=[listener])
 
 
-def serve_with_daphne(application: ProtocolTypeRouter, listener: socket.socket) -> None:
+def serve_with_daphne(application: Any, listener: socket.socket, *, shares_listener: bool) -> None:
     # Importing daphne installs Twisted's reactor, which nothing else wants.
     from daphne.server import Server
     from twisted.internet import defer
@@ -107,7 +118,8 @@ def main() -> None:
         listener = listen(settings.PERDURE_HOST, settings.PERDURE_PORT)
     else:
         listener = socket.socket(fileno=options.fd)
-    SERVERS[settings.PERDURE_SERVER](application, listener)
+        notice_silent_deaths(listener)
+    SERVERS[settings.PERDURE_SERVER](application, listener, shares_listener=options.fd is not None)
 
 
 if __name__ == "__main__":
