@@ -143,6 +143,7 @@ LIVE: Final[dict[str, Role]] = {
     "": Role.VIEWER,
     "intents": Role.VIEWER,
     "intents/<uuid:intent_id>": Role.VIEWER,
+    "keys/issued/<slug:ticket>/": Role.ADMIN,
 }
     "settings/": Role.ADMIN,
     "settings/organization/": Role.ADMIN,

@@ -18,6 +18,7 @@ from agents import key_desk
 from agents.errors import Conflict, Invalid
 from agents.key_desk import Issued
 from agents.models import AGENT_SCOPES, Agent, AgentStatus, ApiKey, Role, Scope
+from agents.pages import once
 from agents.pages.shell import PageRequest, page
 
 PER_PAGE = 100
@@ -78,7 +79,7 @@ def keys(request: PageRequest) -> HttpResponse:
 @page(role=Role.ADMIN)
 @require_http_methods(["GET", "HEAD", "POST"])
 def new(request: PageRequest) -> HttpResponse:
-    """Make a key, and show its token this once."""
+    """Make a key, and lead to where its token is shown, once."""
     if request.method != "POST":
         offered = {"agent": request.GET.get("agent", ""), "expires": "90", "scopes": list(AGENT_SCOPES)}
         return _form(request, offered)
@@ -134,6 +135,18 @@ def revocation(request: PageRequest, key_id: str) -> HttpResponse:
     return HttpResponseRedirect(request.place.url("agents:keys"), status=303)
 
 
+@page(role=Role.ADMIN)
+@require_safe
+def issued(request: PageRequest, ticket: str) -> HttpResponse:
+    """Show a new key, this once. It is not kept by browsers (`page` sees to that)."""
+    operator, shown = request.place.operator(request), once.take(request, ticket)
+    if shown is None:
+        return render(request, "agents/key_issued.html", {"key": None})
+    replaced = key_desk.find(operator, shown["replaced"]) if shown["replaced"] else None
+    context = {"key": key_desk.find(operator, shown["key_id"]), "token": shown["token"], "replaced": replaced}
+    return render(request, "agents/key_issued.html", context)
+
+
 def state(key: ApiKey, now: datetime) -> str:
     """Where a key stands, in a word that `statuses` knows."""
     if key.revoked_at is not None:
@@ -159,9 +172,11 @@ def _form(
 
 
 def _shown_once(request: PageRequest, issued: Issued, replaced: ApiKey | None = None) -> HttpResponse:
-    """The only page that ever has this token. It is not kept by browsers (`page` sees to that)."""
-    context = {"key": issued.key, "token": issued.token, "replaced": replaced}
-    return render(request, "agents/key_issued.html", context)
+    """Lead to the only page that ever shows this token: reloading that makes no second key."""
+    ticket = once.keep(
+        request, key_id=issued.key.pk, token=issued.token, replaced=replaced.pk if replaced else None
+    )
+    return HttpResponseRedirect(request.place.url("agents:key-issued", ticket=ticket), status=303)
 
 
 def _suggested(request: PageRequest) -> list[str]:

@@ -20,6 +20,7 @@ urlpatterns = [
     path("account/theme/", theme.choose_theme, name="theme"),
     path(f"{PLACE}keys/", keys.keys, name="keys"),
     path(f"{PLACE}keys/new/", keys.new, name="key-new"),
+    path(f"{PLACE}keys/issued/<slug:ticket>/", keys.issued, name="key-issued"),
     path(f"{PLACE}keys/<slug:key_id>/rotation/", keys.rotation, name="key-rotation"),
     path(f"{PLACE}keys/<slug:key_id>/revocation/", keys.revocation, name="key-revocation"),
     path(f"{PLACE}audit/", audit_log.audit_log, name="audit"),

@@ -11,8 +11,9 @@ from django.utils import timezone
 from agents import key_desk, keys, tokens
 from agents.errors import Forbidden
 from agents.models import Agent, ApiKey, AuditEntry, Role, Workspace
+from agents.pages import once
 from agents.people import Operator
-from tests.agents.pages.conftest import Member
+from tests.agents.pages.conftest import Member, member
 from tests.factories import make_agent, make_key
 from tests.intents.pages.hostile import HOSTILE
 from tests.intents.pages.markup import assert_harmless
@@ -23,6 +24,13 @@ TOKEN = re.compile(r"axme_sa_sa_[0-9a-f]+_[0-9a-f]{72}")
 def token_on(html: str) -> str:
     [token] = set(TOKEN.findall(html))
     return token
+
+
+def made(admin: Member, path: str, **form: object) -> str:
+    """The token that the page behind a form shows."""
+    answer = admin.post(path, **form)
+    assert answer.status_code == 303, answer.content.decode()
+    return token_on(admin.client.get(answer["Location"]).content.decode())
 
 
 def test_the_list_says_who_holds_a_key_and_when_whence_and_with_what_it_was_used(
@@ -46,6 +54,9 @@ def test_an_administrator_makes_a_key_that_is_shown_once(admin: Member, workspac
     answer = admin.post(
         "keys/new/", agent=agent.address, label="laptop", scopes=["intents:read", "agent"], expires="30"
     )
+    assert answer.status_code == 303
+    assert not TOKEN.search(answer["Location"])
+    answer = admin.client.get(answer["Location"])  # type: ignore[assignment]
 
     token = token_on(answer.content.decode())
     key = ApiKey.objects.get(secret_hash=tokens.digest(token))
@@ -57,6 +68,30 @@ def test_an_administrator_makes_a_key_that_is_shown_once(admin: Member, workspac
     entry = AuditEntry.objects.get(action="key.created")
     assert (entry.actor, entry.target) == (f"human:{admin.user.username}", key.pk)
     assert token not in str(entry.details)
+
+
+def test_reloading_the_page_with_the_token_shows_it_no_more_and_makes_no_second_key(
+    admin: Member, workspace: Workspace
+) -> None:
+    answer = admin.post("keys/new/", agent="worker", scopes=["agent"], expires="30")
+    session = admin.client.session
+    kept = str(dict(session.items()))
+
+    other = member(workspace, Role.ADMIN).client.get(answer["Location"]).content.decode()
+    first, second = (admin.client.get(answer["Location"]).content.decode() for _ in range(2))
+
+    assert token_on(first) not in kept, "not even in the session"
+    for page in (other, second):
+        assert not TOKEN.search(page)
+        assert "cannot be shown again" in page
+    assert ApiKey.objects.count() == 1
+
+
+def test_what_nobody_came_to_see_is_not_kept_for_long(admin: Member, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = admin.post("keys/new/", agent="worker", scopes=["agent"], expires="30")
+    monkeypatch.setattr(once, "KEPT_SECONDS", -1)
+
+    assert not TOKEN.search(admin.client.get(answer["Location"]).content.decode())
 
 
 def test_a_name_that_is_new_registers_an_agent(admin: Member, workspace: Workspace) -> None:
@@ -100,9 +135,9 @@ def test_no_key_is_made_for_a_revoked_agent(admin: Member, workspace: Workspace)
 def test_both_keys_work_until_the_rotated_one_ends(admin: Member, workspace: Workspace) -> None:
     old, _ = make_key(make_agent(workspace), expires_at=timezone.now() + timedelta(days=60))
 
-    answer = admin.post(f"keys/{old.pk}/rotation/", overlap="24")
+    token = made(admin, f"keys/{old.pk}/rotation/", overlap="24")
 
-    new = ApiKey.objects.get(secret_hash=tokens.digest(token_on(answer.content.decode())))
+    new = ApiKey.objects.get(secret_hash=tokens.digest(token))
     old.refresh_from_db()
     assert old.replaced_by == new
     assert new.scopes == old.scopes
