@@ -65,6 +65,13 @@ class AgentKilled(Forbidden):
     message = "the agent is killed"
 
 
+class ActionDenied(Forbidden):
+    """A policy of the sender or of the recipient does not let intents of this type pass."""
+
+    code = "action_denied"
+    message = "the policy does not let this intent pass"
+
+
 class NotFound(ApiError):
     """There is no such object, at least not for this caller."""
 
@@ -118,6 +125,17 @@ class InvalidAgentAddress(ApiError):
     status = 422
     code = "invalid_agent_address"
     message = "not a valid agent address"
+
+
+class QuotaExceeded(ApiError):
+    """A limit of the sender's or the recipient's policy is used up, until the time that `reset_at` says.
+
+    Without `Retry-After`: no client should sleep through a day.
+    """
+
+    status = 429
+    code = "quota_exceeded"
+    message = "the quota is used up"
 
 
 class RateLimited(ApiError):

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypedDict
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Case, DateTimeField, Exists, F, OuterRef, Q, QuerySet, Value, When
+from django.db.models import Case, Count, DateTimeField, Exists, F, OuterRef, Q, QuerySet, Value, When
 from django.db.models.functions import Greatest, Now
 
-from agents import mesh
+from agents import mesh, metrics
 from agents.models import Agent, AgentStatus, Connection, DeliveryMode, Health, MeshEventType
 
 #: For so long after its last sign of life an agent is well,
@@ -21,6 +22,16 @@ DEGRADED = timedelta(seconds=300)
 PROCESS_UNSEEN = timedelta(seconds=5)
 #: So many changes are told of in one run; the rest is for the next.
 BATCH = 500
+
+
+class Reported(TypedDict, total=False):
+    """What an agent says that it has done since its last report."""
+
+    intents_total: int
+    succeeded: int
+    failed: int
+    cost_usd: float
+    latency_ms: float
 
 
 def members(workspace_id: UUID) -> QuerySet[Agent]:
@@ -38,9 +49,20 @@ def members(workspace_id: UUID) -> QuerySet[Agent]:
     )
 
 
-def heartbeat(agent_id: int) -> None:
-    """Note that the agent says that it lives."""
-    Agent.objects.filter(pk=agent_id).update(last_heartbeat_at=Now())
+def count(workspace_id: UUID) -> Counter[Health]:
+    """How many of a workspace's agents are how."""
+    counted = with_health(members(workspace_id)).order_by().values("health").annotate(number=Count("pk"))
+    return Counter({Health(row["health"]): row["number"] for row in counted})
+
+
+def heartbeat(agent_id: int, reported: Reported | None = None) -> Agent:
+    """Note that the agent says that it lives, and what it has done since it said so last. One that is killed may."""
+    with transaction.atomic():
+        Agent.objects.filter(pk=agent_id).update(last_heartbeat_at=Now())
+        if reported:
+            metrics.add(agent_id, **reported)
+        agent: Agent = with_health(Agent.objects.filter(pk=agent_id)).get()
+    return agent
 
 
 def with_health(agents: QuerySet[Agent]) -> QuerySet[Any]:

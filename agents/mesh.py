@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models.functions import Now
 
 from agents import audit, signals
@@ -19,6 +19,21 @@ from agents.models import Agent, MeshEvent, MeshEventType, Role, Scope
 from agents.people import Operator
 
 LONGEST_REASON = 1024
+
+#: Whoever writes as an agent holds a lock on its key, which this waits for. That the row is changed under it is what
+#: makes those look again who come for the lock later, with an older view; and says, as a time after that of the kill,
+#: that it has been done.
+WAIT_FOR_WRITERS = """
+    WITH killed AS (
+        SELECT id FROM agents_agent
+        WHERE id = ANY(%(agents)s) AND killed_at IS NOT NULL
+        ORDER BY id
+        FOR UPDATE
+    )
+    UPDATE agents_agent AS agent SET updated_at = clock_timestamp() FROM killed WHERE agent.id = killed.id
+"""
+#: The same by somebody who cannot wait, and comes again.
+SETTLE = WAIT_FOR_WRITERS.replace("FOR UPDATE", "FOR UPDATE SKIP LOCKED")
 
 
 def kill(agent: Agent, *, by: Operator | Caller | str, reason: str = "") -> Agent:
@@ -30,30 +45,27 @@ def kill(agent: Agent, *, by: Operator | Caller | str, reason: str = "") -> Agen
     Raises:
         Forbidden: the role or the key does not permit it.
     """
-    _authorize(by)
+    authorize(by)
     reason = reason.replace("\x00", "").strip()[:LONGEST_REASON]
     with transaction.atomic():
         killed = Agent.objects.filter(pk=agent.pk, killed_at=None).update(
-            killed_at=Now(), killed_by=_name(by)[:255], kill_reason=reason
+            killed_at=Now(), killed_by=name_of(by)[:255], kill_reason=reason
         )
         if killed:
+            note(agent, MeshEventType.KILLED, actor=name_of(by), **({"reason": reason} if reason else {}))
             _audit(by, "agent.killed", agent, reason)
-        # Only then: from the commit on nobody new takes the lock that this waits for.
-        transaction.on_commit(partial(_take_effect, agent, by, reason, is_new=bool(killed)))
+        # Only then: from the commit on nobody new takes the lock that this waits for. Should this process die over it,
+        # any web process that reads of the kill does it in its place.
+        transaction.on_commit(partial(_take_effect, agent))
     agent.refresh_from_db()
     return agent
 
 
-def _take_effect(agent: Agent, by: Operator | Caller | str, reason: str, *, is_new: bool) -> None:
+def _take_effect(agent: Agent) -> None:
     """Wait for those who write as the agent and have not seen that it is killed, and tell everybody."""
-    with transaction.atomic():
-        # Whoever writes holds this lock on the key. That the row is changed under it is what makes those look again who
-        # come for the lock later, with an older view.
-        Agent.objects.select_for_update().filter(pk=agent.pk).first()
-        Agent.objects.filter(pk=agent.pk).update(updated_at=Now())
-        if is_new:
-            note(agent, MeshEventType.KILLED, actor=_name(by), **({"reason": reason} if reason else {}))
-        transaction.on_commit(partial(_announce, agent))
+    with connection.cursor() as cursor:
+        cursor.execute(WAIT_FOR_WRITERS, {"agents": [agent.pk]})
+    _announce(agent)
 
 
 def resume(agent: Agent, *, by: Operator | Caller | str) -> Agent:
@@ -63,7 +75,7 @@ def resume(agent: Agent, *, by: Operator | Caller | str) -> Agent:
         Forbidden: the role or the key does not permit it.
         AgentKilled: the agent would lift its own.
     """
-    _authorize(by)
+    authorize(by)
     if isinstance(by, Caller) and by.agent_id == agent.pk and agent.is_killed:
         raise AgentKilled("a killed agent cannot resume itself")
     with transaction.atomic():
@@ -71,21 +83,27 @@ def resume(agent: Agent, *, by: Operator | Caller | str) -> Agent:
             killed_at=None, killed_by="", kill_reason="", updated_at=Now()
         )
         if resumed:
-            note(agent, MeshEventType.RESUMED, actor=_name(by))
+            note(agent, MeshEventType.RESUMED, actor=name_of(by))
             _audit(by, "agent.resumed", agent)
             transaction.on_commit(partial(_announce, agent))
     agent.refresh_from_db()
     return agent
 
 
-def _authorize(by: Operator | Caller | str) -> None:
+def authorize(by: Operator | Caller | str) -> None:
+    """Refuse whoever may not decide about agents.
+
+    Raises:
+        Forbidden: the role or the key does not permit it.
+    """
     if isinstance(by, Operator):
         by.require(Role.OPERATOR)
     elif isinstance(by, Caller):
         by.require(Scope.OPERATE)
 
 
-def _name(by: Operator | Caller | str) -> str:
+def name_of(by: Operator | Caller | str) -> str:
+    """What events call whoever did it."""
     return by if isinstance(by, str) else by.actor if isinstance(by, Operator) else by.address
 
 

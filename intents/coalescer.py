@@ -21,7 +21,7 @@ import psycopg
 from psycopg.errors import DeadlockDetected, SerializationFailure
 
 from agents import postgres
-from intents import arrays, operations, progress
+from intents import arrays, operations, policing, progress
 from intents.operations import Statement, Steps
 from intents.records import (
     Done,
@@ -228,6 +228,27 @@ def _in_one(operation: Operation[Asked, Answer]) -> Write[Asked, Answer]:
     return write
 
 
+async def _submit(asked: Sequence[Submission]) -> list[Submitted | psycopg.Error]:
+    """Most intents pass unjudged, and take one statement. Those that a policy concerns get a transaction after that."""
+    answers: list[Submitted | psycopg.Error] = []
+    recorded = await run(partial(operations.submit, asked))
+    answers += recorded
+    if places := policing.unjudged(recorded):
+        for place, answer in zip(places, await _judged([asked[place] for place in places]), strict=True):
+            answers[place] = answer
+    return answers
+
+
+async def _judged(asked: Sequence[Submission]) -> list[Submitted | psycopg.Error]:
+    try:
+        return list(await run(partial(policing.judged, asked)))
+    except UNSTORABLE as error:
+        if len(asked) == 1:
+            return [_said_by_the_database(error)]
+    # The others have been recorded already, so that it is for here to find the bad one.
+    return [answer for each in asked for answer in await _judged([each])]
+
+
 async def _finish(asked: Sequence[Ending]) -> list[Done | psycopg.Error]:
     """Most ends concern one intent alone, and take one statement. The others get a transaction each."""
     answers: list[Done | psycopg.Error] = []
@@ -251,7 +272,7 @@ class Coalescers:
     """One event loop's coalescers, one for each operation that is asked by many."""
 
     def __init__(self) -> None:
-        self.submit: Coalescer[Submission, Submitted] = Coalescer("submit", _in_one(operations.submit))
+        self.submit: Coalescer[Submission, Submitted] = Coalescer("submit", _submit)
         self.acknowledge: Coalescer[Hold, Done] = Coalescer("acknowledge", _in_one(operations.acknowledge))
         self.finish: Coalescer[Ending, Done] = Coalescer("finish", _finish)
         self.checkpoint: Coalescer[Save, Saved] = Coalescer(

@@ -24,9 +24,9 @@ from pydantic import (
 from agents import addresses
 from agents.addresses import Recipient
 from agents.caller import Caller
-from agents.errors import AgentKilled, ApiError, Invalid, PayloadTooLarge
+from agents.errors import ApiError, Invalid, PayloadTooLarge
 from agents.ids import uuid7
-from intents import coalescer
+from intents import coalescer, policing
 from intents.errors import IdempotencyConflict
 from intents.operations import document
 from intents.records import Submission, Submitted
@@ -230,12 +230,8 @@ def _answer(asked: Submission, answer: Submitted | psycopg.Error) -> dict[str, A
             return {**(answer.response or {}), "created_at": _timestamp(answer.created_at)}
         case "conflict":
             return IdempotencyConflict()
-        case "sender_killed":
-            return AgentKilled(f"the sender is killed: {asked.actor}")
-        case "recipient_killed":
-            return AgentKilled(f"{asked.to_agent} is killed")
         case _:
-            return Invalid("deadline_at is in the past")
+            return policing.refusal_of(answer, asked) or Invalid("deadline_at is in the past")
 
 
 def _timestamp(at: datetime) -> str:

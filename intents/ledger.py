@@ -17,7 +17,7 @@ from django.db import OperationalError, connection, transaction
 from psycopg.errors import DeadlockDetected, SerializationFailure
 from psycopg.rows import dict_row
 
-from intents import arrays, operations, progress
+from intents import arrays, operations, policing, progress
 from intents.errors import Outcome
 from intents.lifecycle import EventType
 from intents.models.intent import Intent
@@ -100,7 +100,7 @@ def _now(operation: Callable[Concatenate[Any, Changes, P], Steps[T]]) -> Callabl
     return call
 
 
-submit: Callable[[Sequence[Submission]], list[Submitted]] = _now(operations.submit)
+submit: Callable[[Sequence[Submission]], list[Submitted]] = _now(policing.submit)
 claim: Callable[[Sequence[Slot]], list[Lease]] = _now(operations.claim)
 acknowledge: Callable[[Sequence[Hold]], list[Done]] = _now(operations.acknowledge)
 finish: Callable[[Sequence[Ending]], list[Done]] = _now(operations.finish)

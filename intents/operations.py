@@ -56,8 +56,13 @@ def document(value: Any) -> str:
     return orjson.dumps(value).decode()
 
 
-def submit(asked: Sequence[Submission], changes: Changes) -> Steps[list[Submitted]]:
-    """Record intents. A repeated idempotency key answers as the first time and records nothing."""
+def submit(
+    asked: Sequence[Submission], changes: Changes, *, is_judged: bool = False
+) -> Steps[list[Submitted]]:
+    """Record intents. A repeated idempotency key answers as the first time and records nothing.
+
+    Those that a policy concerns are answered `policed` and recorded once they have been judged: see `policing`.
+    """
     found = {
         row["intent_id"]: row
         for row in (
@@ -87,6 +92,7 @@ def submit(asked: Sequence[Submission], changes: Changes) -> Steps[list[Submitte
                     "is_owed": [each.is_owed for each in asked],
                     "delays": [each.delay_seconds for each in asked],
                     "reminders": [each.remind_after_seconds for each in asked],
+                    "is_judged": is_judged,
                     # Not for this statement, but for who runs it: another write follows.
                     "has_heirs": any(each.inherits for each in asked),
                     "keys": [each.idempotency_key for each in asked],
@@ -104,7 +110,7 @@ def submit(asked: Sequence[Submission], changes: Changes) -> Steps[list[Submitte
         ancestors = [each.retry_of_id for each in heirs]
         yield "inherit", {"ids": [each.id for each in heirs], "ancestors": ancestors}
     repeated = [each for each in asked if found[each.id]["outcome"] == "repeated"]
-    remembered = (yield from _remembered(repeated)) if repeated else {}
+    known = yield from remembered(repeated)
     answers = []
     for each in asked:
         row = found[each.id]
@@ -115,13 +121,16 @@ def submit(asked: Sequence[Submission], changes: Changes) -> Steps[list[Submitte
                 changes.agents.add(each.recipient_id)
             answers.append(Submitted("done", each.id, row["created_at"]))
         elif row["outcome"] == "repeated":
-            answers.append(_repetition(each, remembered[each.sender_id, each.path, each.idempotency_key]))
+            answers.append(_repetition(each, known[each.sender_id, each.path, each.idempotency_key]))
         else:
             answers.append(Submitted(row["outcome"], each.id, row["created_at"]))
     return answers
 
 
-def _remembered(asked: Sequence[Submission]) -> Steps[dict[tuple[Any, ...], Row]]:
+def remembered(asked: Sequence[Submission]) -> Steps[dict[tuple[Any, ...], Row]]:
+    """What was recorded under the idempotency keys of these, by sender, path and key."""
+    if not asked:
+        return {}
     rows = yield (
         "remembered",
         {

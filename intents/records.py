@@ -54,13 +54,15 @@ class Submission:
 
 @dataclass(slots=True)
 class Submitted:
-    """What became of a submission: `done`, `repeated`, `conflict` or `deadline_passed`."""
+    """What became of a submission: `done`, `repeated`, `conflict`, `deadline_passed`, or who does not let it pass."""
 
     outcome: str
     intent_id: UUID
     created_at: datetime
     #: The answer of the first request under this idempotency key.
     response: dict[str, Any] | None = None
+    #: What a policy says about it that does not let it pass.
+    details: dict[str, Any] | None = None
 
 
 @dataclass(slots=True, frozen=True)

@@ -11,9 +11,9 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models.functions import Now
 
-from agents.errors import AgentKilled, ApiError, Conflict, Invalid
+from agents.errors import ApiError, Conflict, Invalid
 from agents.ids import uuid7
-from intents import ledger
+from intents import ledger, policing
 from intents.errors import IntentTerminal
 from intents.models.delivery import Delivery
 from intents.models.intent import Intent
@@ -145,13 +145,7 @@ def retry_many(
 
 
 def _unrepeatable(submitted: Submitted, asked: Submission) -> ApiError:
-    match submitted.outcome:
-        case "sender_killed":
-            return AgentKilled(f"{asked.from_agent} is killed")
-        case "recipient_killed":
-            return AgentKilled(f"{asked.to_agent} is killed")
-        case _:
-            return Invalid("the deadline has passed")
+    return policing.refusal_of(submitted, asked) or Invalid("the deadline has passed")
 
 
 def _again(intent: Intent, actor: str, payload: Any, checkpoints: bool) -> Submission:

@@ -16,7 +16,7 @@ from agents.caller import Caller
 from agents.errors import AgentKilled, Invalid
 from agents.ids import uuid7
 from agents.models import Agent, DeliveryMode, Scope, Workspace
-from intents import bundle as bundles, ledger, workflow
+from intents import bundle as bundles, ledger, policing, workflow
 from intents.bundle import AgentPart, Bundle
 from intents.errors import IdempotencyConflict
 from intents.flow import Kind
@@ -147,16 +147,16 @@ def _submit(
         answer |= {"status": flow.status, "pending_with": _role(bundle, flow.current_step)}
         _name_request(parent, bundle, body, answer)
         submitted = ledger.run(lambda changes: workflow.begin(parent, flow, compile_id, changes))
-    return _answered(submitted, answer, participants)
+    return _answered(submitted, parent, answer, participants)
 
 
 def _answered(
-    submitted: Submitted, answer: dict[str, Any], participants: list[Participant]
+    submitted: Submitted, asked: Submission, answer: dict[str, Any], participants: list[Participant]
 ) -> dict[str, Any]:
     if submitted.outcome == "conflict":
         raise IdempotencyConflict
-    if submitted.outcome in ("sender_killed", "recipient_killed"):
-        raise AgentKilled
+    if (refusal := policing.refusal_of(submitted, asked)) is not None:
+        raise refusal
     if submitted.outcome == "deadline_passed":
         raise Invalid("intent.deadline_at: lies in the past")
     if submitted.response is not None:

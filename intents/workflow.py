@@ -13,7 +13,7 @@ from uuid import UUID
 
 from orjson import loads
 
-from intents import coalescer, notes, operations
+from intents import coalescer, notes, operations, policing
 from intents.flow import Effects, Flow, Parent, Step
 from intents.lifecycle import EventType
 from intents.models.timer import TimerKind
@@ -70,7 +70,7 @@ def plan(parent: Submission, steps: Sequence[Step], entry_step: str) -> Flow:
 
 def begin(parent: Submission, flow: Flow, compile_id: UUID, changes: Changes) -> Steps[Submitted]:
     """Submit the parent intent and start its first step. A repeated idempotency key starts nothing."""
-    [submitted] = yield from operations.submit([parent], changes)
+    [submitted] = yield from policing.submit([parent], changes)
     if submitted.outcome != "done":
         return submitted
     yield (

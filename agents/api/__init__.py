@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from ninja import Router
 
-from agents.api import agents, identity, keys, service_accounts
+from agents.api import agents, identity, keys, mesh, service_accounts
 
 #: (prefix, router), in the order in which their paths are tried. `agents.router` ends in a path of any length.
 ROUTERS: tuple[tuple[str, Router], ...] = (
     ("/service-accounts", keys.router),
     ("/service-accounts", service_accounts.router),
+    ("/mesh", mesh.router),
     ("", identity.router),
     ("/agents", agents.router),
 )

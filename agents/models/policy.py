@@ -24,7 +24,7 @@ class ActionMode(models.TextChoices):
 
 
 class AgentPolicy(models.Model):
-    """What may go to an agent and come from it. Beside the limits: how much of them is used up, for as long as it lasts.
+    """What may go to an agent and come from it. Beside the limits: how much of them is used up at the moment.
 
     Whoever judges an intent by it locks it, so that no two use up the same remainder.
     """

@@ -174,6 +174,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     # The next sweep does all that a late one would have done, so those that queued up are dropped.
     "sweep": {"task": "intents.tasks.sweep", "schedule": 1.0, "options": {"expires": 2}},
     "tally": {"task": "intents.tasks.tally", "schedule": 10.0, "options": {"expires": 10}},
+    "tell health": {"task": "agents.tasks.tell_health", "schedule": 5.0, "options": {"expires": 5}},
     "resume bulk actions": {
         "task": "intents.tasks.resume_bulk_actions",
         "schedule": 5.0,

@@ -9,13 +9,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from agents import auth
+from agents import auth, mesh, postgres
 from intents import coalescer
 from intents.realtime.dispatcher import Dispatcher
 
 
 async def heed(events: Sequence[int], dispatcher: Dispatcher, process: UUID) -> None:
-    """Act on these kills and resumptions, and confirm it."""
+    """Act on these kills and resumptions, and confirm it.
+
+    Whoever killed an agent has waited for its writers and taken what it held, unless it died over it: then that is done
+    here, and what is not is not confirmed, so that the next look comes back to it.
+    """
     found = await coalescer.read("switches", events=events)
     killed = {row["agent_id"] for row in found if row["is_killed"]}
     resumed = {row["agent_id"] for row in found} - killed
@@ -23,8 +27,12 @@ async def heed(events: Sequence[int], dispatcher: Dispatcher, process: UUID) -> 
     dispatcher.killed = (dispatcher.killed | killed) - resumed
     for agent_id in killed:
         dispatcher.take_back(agent_id)
+    unsettled = {row["agent_id"] for row in found if not row["is_settled"]}
+    if unsettled:
+        await postgres.rows(mesh.SETTLE, {"agents": sorted(unsettled)})
     if killed:
-        # Whoever killed them has done it already, unless it died over it.
         await coalescer.interrupt(sorted(killed))
     dispatcher.ring(resumed)
-    await coalescer.read("confirm", events=events, process=process)
+    settled = [row["event_id"] for row in found if row["agent_id"] not in unsettled]
+    if settled:
+        await coalescer.read("confirm", events=settled, process=process)

@@ -59,6 +59,18 @@ logged AS (
     FROM noted
     JOIN moved ON moved.id = noted.intent_id
 ),
+billed AS (
+    -- What it has cost adds up with what agents report by themselves.
+    INSERT INTO agents_metricsbucket AS bucket (agent_id, hour, cost_usd)
+    SELECT
+        noted.recipient_id, date_bin('1 hour', statement_timestamp(), timestamptz 'epoch'),
+        sum((noted.usage::jsonb ->> 'cost_usd')::numeric)
+    FROM noted
+    WHERE noted.usage::jsonb ? 'cost_usd'
+    GROUP BY noted.recipient_id
+    ORDER BY noted.recipient_id
+    ON CONFLICT (agent_id, hour) DO UPDATE SET cost_usd = bucket.cost_usd + EXCLUDED.cost_usd
+),
 started AS (
 {sign_of_life}
 )

@@ -26,7 +26,7 @@ WITH sent AS (
 unkilled AS (
     -- Locked: a kill waits for what is recorded without its knowledge, and what has not got the lock by then is shown
     -- the agent as it is then.
-    SELECT agent.id
+    SELECT agent.id, agent.is_policed
     FROM agents_agent AS agent
     WHERE agent.id IN (SELECT recipient_id FROM sent UNION SELECT sender_id FROM sent) AND agent.killed_at IS NULL
     FOR KEY SHARE
@@ -39,6 +39,13 @@ judged AS (
             WHEN parent_id IS NULL AND sender_id NOT IN (SELECT id FROM unkilled) THEN 'sender_killed'
             WHEN parent_id IS NULL AND recipient_id NOT IN (SELECT id FROM unkilled) THEN 'recipient_killed'
             WHEN ends_at <= statement_timestamp() THEN 'deadline_passed'
+            -- Another statement judges these; a scenario that runs is not judged.
+            WHEN parent_id IS NULL AND NOT %(is_judged)s::boolean
+                AND (
+                    sender_id IN (SELECT id FROM unkilled WHERE is_policed)
+                    OR recipient_id IN (SELECT id FROM unkilled WHERE is_policed)
+                )
+                THEN 'policed'
             ELSE 'repeated'
         END AS outcome
     FROM sent
