@@ -16,12 +16,22 @@ let firstAt = 0;
 
 const isVisible = (element) => element.checkVisibility();
 const rows = () => [...document.querySelectorAll("[data-row]")].filter(isVisible);
-const current = () => document.querySelector("[data-row].is-current");
+let currentId = "";
+
+// A row that was replaced by a newer one of the same id is still the current one.
+function current() {
+  const marked = document.querySelector("[data-row].is-current");
+  if (marked || !currentId) return marked;
+  const again = document.getElementById(currentId);
+  again?.classList.add("is-current");
+  return again;
+}
 
 function moveTo(row) {
   if (!row) return;
   current()?.classList.remove("is-current");
   row.classList.add("is-current");
+  currentId = row.id;
   row.scrollIntoView({ block: "nearest" });
   const target = row.querySelector("[data-row-link]") ?? row;
   target.focus({ preventScroll: true });

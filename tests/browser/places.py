@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -127,6 +128,14 @@ def _kill_open(page: Page, story: Story) -> None:
     page.locator(".agent__kill > summary").click()
 
 
+def _invited(page: Page, story: Story) -> None:
+    """The link that somebody new is given."""
+    _go(page, f"{ROOT}settings/")
+    page.locator("#username").fill(f"kim-{secrets.token_hex(3)}")
+    page.locator("#new-member button").click()
+    page.wait_for_url("**/settings/invited/**")
+
+
 SPOTS: Final[tuple[Spot, ...]] = (
     Spot("login", lambda page, story: _go(page, "/login/"), is_public=True),
     Spot("overview", at("")),
@@ -149,7 +158,6 @@ SPOTS: Final[tuple[Spot, ...]] = (
     Spot("intent-redelivery", of("running", "redelivery/")),
     Spot("intent-retry", of("dead", "retries/")),
     Spot("bulk-confirm", bulk("cancel", "status=SUBMITTED")),
-    Spot("bulk-done", bulk_done),
     Spot("agents", at("agents/")),
     Spot("agents-none-found", at("agents/?q=nobody-is-called-that")),
     Spot("agent", _agent("pipeline-agent")),
@@ -163,6 +171,9 @@ SPOTS: Final[tuple[Spot, ...]] = (
     Spot("key-revocation", _key("revocation")),
     Spot("audit", at("audit/")),
     Spot("audit-none-fits", at("audit/?actor=nobody")),
+    Spot("settings", at("settings/")),
+    Spot("settings-invited", _invited),
     Spot("account", lambda page, story: _go(page, "/account/")),
     Spot("not-found", at("intents/00000000-0000-7000-8000-000000000000/"), status=404),
+    Spot("bulk-done", bulk_done),  # the last: it changes what the others show
 )

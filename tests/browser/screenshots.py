@@ -7,6 +7,7 @@ make screenshots                                        those of the README and 
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,7 +44,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--all", type=Path, metavar="DIR", help="every page, into this directory")
-    parser.add_argument("--only", default="", help="with --all: those whose name has this in it")
+    parser.add_argument("--only", default="", help="with --all: those whose name fits this pattern")
     options = parser.parse_args()
     if not CHROMIUM:
         sys.exit("There is no Chromium here: install it (Debian: apt install chromium) to take pictures.")
@@ -79,13 +80,14 @@ def shoot_all(browser: Browser, story: Story, directory: Path, only: str) -> Non
     for scheme in SCHEMES:
         with eye(browser, story, scheme) as context:
             for spot in SPOTS:
+                if not re.search(only, spot.name):
+                    continue
                 for width, size in (("wide", DESKTOP), ("narrow", PHONE)):
-                    if only in spot.name:
-                        with opened(context, story, spot, size) as page:
-                            save(
-                                directory / f"{spot.name}-{width}-{scheme}.png",
-                                page.screenshot(full_page=True),
-                            )
+                    with opened(context, story, spot, size) as page:
+                        save(
+                            directory / f"{spot.name}-{width}-{scheme}.png",
+                            page.screenshot(full_page=True),
+                        )
 
 
 @contextmanager

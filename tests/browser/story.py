@@ -68,17 +68,22 @@ class Story:
             self.accounts[name] = self.operator.register(name, description=description)
         with self._hand("pipeline-agent", room=1000), self._hand("invoice-reader", room=1000):
             pass  # they have been here before
+        self._ordinary(3_560, 2_410)
         self._nobody_takes("forgotten", ago=2_400)
-        self._ordinary(3_560, 420)
-        self._dies_for_good("dead", ago=400)
-        self._completed_by_the_second("completed", ago=380)
-        self._withdrawn("canceled", ago=300)
-        self._tried_again("failed", "retry", ago=280)
-        self._too_late("late")
-        self._in_steps("waiting", ago=200)
+        self._ordinary(2_390, 405)
+        self._completed_by_the_second("completed", ago=400)
+        self._ordinary(395, 180)
         self._still_running("running", ago=171)
-        self._ordinary(160, 4)
-        self._nobody_takes("unheard", ago=20)
+        self._dies_for_good("dead", ago=165)
+        self._ordinary(160, 96, share=0.6)
+        self._withdrawn("canceled", ago=95)
+        self._tried_again("failed", "retry", ago=90)
+        self._too_late("late", ago=70)
+        self._ordinary(66, 42, share=0.4)
+        self._in_steps("waiting", ago=40)
+        self._ordinary(36, 24, share=0.4)
+        self._nobody_takes("unheard", ago=21)
+        self._ordinary(19, 5, share=0.4)
         past.retime(self.perdure, self._when)
         return self
 
@@ -89,10 +94,9 @@ class Story:
 
     # -- scenes ---------------------------------------------------------------------------------------
 
-    def _ordinary(self, first: float, last: float) -> None:
-        """What runs through without a story, a little more of it in the middle of the hour."""
-        share = (first - last) / 3_600
-        number = max(4, round(self.ordinary * share))
+    def _ordinary(self, first: float, last: float, *, share: float = 1.0) -> None:
+        """What runs through without a story: as much as falls into this time, or a share of it."""
+        number = max(1, round(self.ordinary * share * (first - last) / 3_600))
         moments = sorted((self._moment(first, last) for _ in range(number)), reverse=True)
         casting = [self._somebody() for _ in moments]
         bodies = [intent(self.accounts[who], payload, intent_type=kind) for who, kind, payload in casting]
@@ -128,9 +132,9 @@ class Story:
         ))  # fmt: skip
 
     def _work_off(self, hand: Hand, deliveries: list[Delivery]) -> None:
-        left = list(deliveries)
+        left = self.chance.sample(deliveries, len(deliveries))
         for code, (rate, message) in TROUBLE.items():
-            number = min(len(left) - 1, max(1, round(len(deliveries) * rate / 1000)))
+            number = round(len(deliveries) * rate / 1000 + self.chance.random() * 0.4)
             for delivery in left[:number]:
                 hand.fail(delivery, {"code": code, "message": message})
             left = left[number:]
@@ -199,7 +203,7 @@ class Story:
             delivery = hand.start()
             hand.complete(delivery, {"total": "1,204.50", "currency": "EUR", "vat_id": "DE136695976"})
         self._spread(id_, ago, (0, 0.01, 0.04, 0.2, 0.21, 3.8, 5.1))
-        self._spread(self.intents[again], ago - 40, (0, 0.01, 0.03, 0.2, 0.21, 1.4))
+        self._spread(self.intents[again], ago - 15, (0, 0.01, 0.03, 0.2, 0.21, 1.4))
 
     def _withdrawn(self, name: str, ago: float) -> None:
         id_ = self._submit(name, "report-writer", "report.weekly.v1", {"week": 46})
@@ -207,12 +211,12 @@ class Story:
         self.operator.post(f"/v1/intents/{id_}/resolve", {"status": "CANCELED", "reason": reason})
         self._spread(id_, ago, (0, 0.01, 35))
 
-    def _too_late(self, name: str) -> None:
+    def _too_late(self, name: str, ago: float) -> None:
         deadline = (datetime.now(UTC) + timedelta(seconds=1)).isoformat()
         daily = {"day": "2026-11-22"}
         id_ = self._submit(name, "report-writer", "report.daily.v1", daily, deadline_at=deadline)
         self.operator.wait_for(id_, "TIMED_OUT", deadline=30)
-        self._spread(id_, 260, (0, 0.01, 60))
+        self._spread(id_, ago, (0, 0.01, 55))
 
     def _in_steps(self, name: str, ago: float) -> None:
         """A scenario: its first step is done, and now it waits for two days to pass."""
@@ -246,6 +250,7 @@ class Story:
             hand.complete(delivery, {"contact": "it@contoso.example"})
         self.operator.wait_for(self.intents[name], "WAITING", deadline=30)
         self._spread(self.intents[name], ago, (0, 0.01, 0.02, 4.2))
+        self._spread(delivery["intent_id"], ago - 0.02, (0, 0.01, 0.05, 4.1))
 
     def _nobody_takes(self, name: str, ago: float) -> None:
         id_ = self._submit(

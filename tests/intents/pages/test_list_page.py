@@ -127,7 +127,7 @@ def test_a_page_takes_at_most_eight_queries(operator: Member, agent: Agent, quer
 def test_an_empty_workspace_shows_how_to_submit_the_first_intent(viewer: Member, agent: Agent) -> None:
     text = Markup(page(viewer)).text
 
-    assert '"http://testserver/v1/intents"' in text
+    assert 'base_url="http://testserver",' in text
     assert f'"agent://{agent.organization.slug}/production/pipeline-agent"' in text
     assert "Nothing fits" not in text
 
