@@ -6,106 +6,16 @@ A statement judges all of its rows by what was there before it, then changes eac
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
 from intents.errors import Outcome
-from intents.lifecycle import BEFORE_PROGRESS, TERMINAL, TERMINAL_EVENTS, EventType, Status
+from intents.lifecycle import BEFORE_PROGRESS, EventType, Status
 from intents.records import Ending, Hold, Lease, Release, Save, Submission, Wait, Wake
+from tests.intents.ledger_told import Owed, Told
 
 #: How often an attempt that had not started is given back.
 RETURNS = 3
-
-
-@dataclass
-class Owed:
-    """A delivery as it should be."""
-
-    max_attempts: int
-    is_due: bool = True
-    attempt: int = 0
-    returns: int = 0
-    token: UUID | None = None
-    session: UUID | None = None
-    is_expired: bool = False
-    is_renewable: bool = False
-    is_detached: bool = False
-    is_started: bool = False
-    cursor: int = 0
-
-    @property
-    def is_claimable(self) -> bool:
-        return self.is_idle and self.attempt < self.max_attempts
-
-    @property
-    def is_spent(self) -> bool:
-        return self.is_idle and self.attempt >= self.max_attempts
-
-    @property
-    def is_idle(self) -> bool:
-        return self.is_expired if self.token else self.is_due
-
-
-@dataclass
-class Told:
-    """An intent as it should be."""
-
-    id: UUID
-    organization_id: UUID
-    recipient_id: int
-    max_attempts: int
-    has_timer: bool
-    owed: Owed | None
-    attempt: int = 0
-    waiting_reason: str | None = None
-    #: the steps that are saved, in order
-    saved: list[str] = field(default_factory=list)
-    history: list[tuple[str, str]] = field(
-        default_factory=lambda: [("intent.created", "CREATED"), ("intent.submitted", "SUBMITTED")]
-    )
-
-    @property
-    def status(self) -> str:
-        return self.history[-1][1]
-
-    @property
-    def has_ended(self) -> bool:
-        return self.status in TERMINAL
-
-    def note(self, *statuses: str) -> None:
-        self.history += [(f"intent.{status.lower()}", status) for status in statuses]
-        self.waiting_reason = None
-
-    def end(self, event: EventType) -> None:
-        self.history.append((event, TERMINAL_EVENTS[event]))
-        self.waiting_reason, self.owed, self.has_timer = None, None, False
-
-    def row(self) -> dict[str, Any]:
-        """As the database should show it."""
-        owed = self.owed
-        return {
-            "id": self.id,
-            "status": self.status,
-            "waiting_reason": self.waiting_reason,
-            "seq": len(self.history),
-            "attempt": self.attempt,
-            "history": [[seq, *event] for seq, event in enumerate(self.history, 1)],
-            "has_timer": self.has_timer,
-            "saved": self.saved,
-            "owed": owed
-            and {
-                "attempt": owed.attempt,
-                "max_attempts": owed.max_attempts,
-                "returns": owed.returns,
-                "token": owed.token and str(owed.token),
-                "session": owed.session and str(owed.session),
-                "is_idle": owed.is_idle,
-                "is_detached": owed.is_detached,
-                "is_started": owed.is_started,
-                "cursor": owed.cursor,
-            },
-        }
 
 
 class Model:
@@ -114,13 +24,17 @@ class Model:
     def __init__(self) -> None:
         self.intents: dict[UUID, Told] = {}
         self.names: dict[tuple[int, str], tuple[bytes, UUID]] = {}
-        self.ended: set[UUID] = set()
+        self.killed: set[int] = set()
 
     def submit(self, asked: Sequence[Submission]) -> list[tuple[str, UUID]]:
         """Outcome and intent of each."""
         return [self._submit(each) for each in asked]
 
     def _submit(self, each: Submission) -> tuple[str, UUID]:
+        if each.sender_id in self.killed:
+            return "sender_killed", each.id
+        if each.recipient_id in self.killed:
+            return "recipient_killed", each.id
         if each.ttl_seconds is not None and each.ttl_seconds <= 0:
             return "deadline_passed", each.id
         if each.idempotency_key is not None and each.sender_id is not None:
@@ -132,7 +46,7 @@ class Model:
         owed = Owed(each.max_delivery_attempts, is_due=not each.delay_seconds) if each.is_owed else None
         self.intents[each.id] = Told(
             each.id, each.organization_id, each.recipient_id, each.max_delivery_attempts,
-            has_timer=each.ttl_seconds is not None, owed=owed,
+            has_deadline=each.ttl_seconds is not None, owed=owed,
         )  # fmt: skip
         return "done", each.id
 
@@ -140,7 +54,8 @@ class Model:
         return {
             told.id
             for told in self.intents.values()
-            if told.recipient_id == agent_id and told.owed and told.owed.is_claimable
+            if told.recipient_id == agent_id and agent_id not in self.killed
+            if told.owed and told.owed.is_claimable
         }
 
     def claimed(self, lease: Lease, session: UUID, *, is_detached: bool) -> None:
@@ -189,10 +104,16 @@ class Model:
         outcomes = []
         for hold in asked:
             told = self.intents.get(hold.intent_id)
-            if told and hold.agent_id in (None, told.recipient_id) and self._renew(told.owed, hold.token):
+            may = told and told.recipient_id not in self.killed
+            if (
+                told
+                and may
+                and hold.agent_id in (None, told.recipient_id)
+                and self._renew(told.owed, hold.token)
+            ):
                 outcomes.append(Outcome.DONE)
             else:
-                outcomes.append(Outcome.LEASE_LOST)
+                outcomes.append(Outcome.AGENT_KILLED if hold.agent_id in self.killed else Outcome.LEASE_LOST)
         return outcomes
 
     def _renew(self, owed: Owed | None, token: UUID | None) -> bool:
@@ -264,7 +185,11 @@ class Model:
         return self._first_wins(asked, judge, wake, Outcome.ALREADY_ENDED)
 
     def exhaust(self) -> int:
-        spent = [told for told in self.intents.values() if told.owed and told.owed.is_spent]
+        spent = [
+            told
+            for told in self.intents.values()
+            if told.owed and told.owed.is_spent and told.recipient_id not in self.killed
+        ]
         for told in spent:
             told.history.append((EventType.DELIVERY_FAILED, Status.FAILED))
             told.end(EventType.FAILED)
@@ -287,12 +212,63 @@ class Model:
             if (owed := told.owed) and owed.session in sessions and not owed.is_detached:
                 owed.is_expired = True
 
+    def kill(self, agent_id: int) -> None:
+        """What it holds is taken from it, and the attempt does not count."""
+        self.killed.add(agent_id)
+        for told in self.intents.values():
+            if (owed := told.owed) and told.recipient_id == agent_id and owed.token and not owed.is_expired:
+                owed.attempt, owed.returns = owed.attempt - 1, owed.returns + 1
+                owed.token = owed.session = None
+                owed.is_renewable = owed.is_detached = owed.is_started = False
+
+    def resume(self, agent_id: int) -> None:
+        self.killed.discard(agent_id)
+
+    def sweep(self) -> int:
+        """End what is past its deadline, whoever has it."""
+        overdue = [told for told in self.intents.values() if told.has_timer and told.is_overdue]
+        for told in overdue:
+            told.end(EventType.TIMED_OUT)
+        return len(overdue)
+
+    def redeliver(self, intent_id: UUID) -> str:
+        """The code of the answer."""
+        told = self.intents[intent_id]
+        if told.has_ended:
+            return "intent_terminal"
+        if (owed := told.owed) is None:
+            return "nothing_owed"
+        if owed.attempt >= owed.max_attempts:
+            return "delivery_attempts_exhausted"
+        if owed.token and not owed.is_expired:
+            self._release(told, Release(Hold(intent_id, told.organization_id), reason="released"))
+        owed.is_due = True
+        return "done"
+
+    def retry(self, intent_id: UUID, new_id: UUID | None, *, with_checkpoints: bool) -> str:
+        """The code of the answer; `new_id` is what the new intent is called, if there is one."""
+        told = self.intents[intent_id]
+        if not told.has_ended:
+            return "intent_open"
+        if told.recipient_id in self.killed:
+            return "agent_killed"
+        assert new_id is not None
+        self.intents[new_id] = Told(
+            new_id, told.organization_id, told.recipient_id, told.max_attempts,
+            has_deadline=told.has_deadline, owed=Owed(told.max_attempts),
+            saved=[*told.saved] if with_checkpoints else [],
+        )  # fmt: skip
+        return "done"
+
     def _judge(self, hold: Hold) -> Outcome:
         told = self.intents.get(hold.intent_id)
         if told is None or told.organization_id != hold.organization_id:
             return Outcome.UNKNOWN
         if hold.agent_id is not None and hold.agent_id != told.recipient_id:
             return Outcome.FORBIDDEN
+        is_written_as_agent = (hold.agent_id, hold.token, hold.session) != (None, None, None)
+        if is_written_as_agent and told.recipient_id in self.killed:
+            return Outcome.AGENT_KILLED
         if told.has_ended:
             return Outcome.ALREADY_ENDED
         token, session = (told.owed.token, told.owed.session) if told.owed else (None, None)

@@ -5,16 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import orjson
 from django.db import connection
+from django.db.models.functions import Now
 
+from agents import mesh
+from agents.errors import ApiError
 from agents.models import Agent
-from intents import coalescer, ledger
+from intents import coalescer, ledger, repeating, timers
 from intents.errors import Outcome
 from intents.lifecycle import EventType, WaitingReason, replay
+from intents.models import Intent, Timer
 from intents.records import Ending, Hold, Lease, Release, Save, Slot, Submission, Wait, Wake
 from tests.intents.factories import make_recipient, submission
 from tests.intents.ledger_model import Model
@@ -89,6 +94,8 @@ class World:
         """Forget an earlier history; its intents stay, and owe nothing."""
         with connection.cursor() as cursor:
             cursor.execute("DELETE FROM intents_delivery")
+            cursor.execute("DELETE FROM intents_timer")
+            cursor.execute("UPDATE agents_agent SET killed_at = NULL, killed_by = '', kill_reason = ''")
         self.model, self.ids, self.tokens = Model(), [], {}
         self.era = uuid4()
 
@@ -211,6 +218,51 @@ class World:
                 if (told := self.model.intents.get(intent_id)) and told.owed:
                     told.owed.is_due = True
                     told.owed.is_expired = told.owed.token is not None
+
+    # -- what people do, and time ---------------------------------------------------------------------------
+
+    def _kill(self, step: Step) -> None:
+        agent = self.agents[step.rows[0].writer % 3]
+        mesh.kill(agent, by="test")
+        self.model.kill(agent.pk)
+
+    def _resume(self, step: Step) -> None:
+        for row in step.rows:
+            agent = self.agents[row.writer % 3]
+            mesh.resume(agent, by="test")
+            self.model.resume(agent.pk)
+
+    def _retry(self, step: Step) -> None:
+        row = step.rows[0]
+        intent = Intent.objects.get(pk=self.ids[row.intent % len(self.ids)])
+        wants = row.variant > 1
+        new_id, code = None, "done"
+        try:
+            new_id = repeating.retry(intent, actor="test", checkpoints=wants).intent_id
+        except ApiError as error:
+            code = error.code
+        assert code == self.model.retry(intent.pk, new_id, with_checkpoints=wants)
+        self.ids = list(self.model.intents)
+
+    def _redeliver(self, step: Step) -> None:
+        intent = Intent.objects.get(pk=self.ids[step.rows[0].intent % len(self.ids)])
+        code = "done"
+        try:
+            repeating.redeliver(intent, actor="test")
+        except ApiError as error:
+            code = error.code
+        assert code == self.model.redeliver(intent.pk)
+
+    def _deadline_passes(self, step: Step) -> None:
+        """It does, for some intents; nobody has looked yet."""
+        ids = [self._pick(row) for row in step.rows]
+        Timer.objects.filter(intent__in=ids).update(due_at=Now() - timedelta(seconds=1))
+        for each in ids:
+            if told := self.model.intents.get(each):
+                told.is_overdue = True
+
+    def _sweep(self, step: Step) -> None:
+        assert ledger.run(lambda changes: timers.fire(changes, 500)) == self.model.sweep()
 
     # -- how they are asked, run and compared -----------------------------------------------------------
 
