@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 from bench import machine, options as command_line
 from bench.figures import checkpoints, dashboard, idle, latency, redelivery, size, throughput
-from bench.options import Options
+from bench.options import BESIDE, Options
+from bench.peers import runner
 from bench.perdure import Perdure
 from bench.report import Figure
 
@@ -55,6 +56,8 @@ def groups(perdure: Perdure, options: Options) -> Iterator[Iterator[Figure]]:
         yield dashboard.figures(perdure, options)
     if options.wants("size"):
         yield size.figures(perdure, options)
+    if any(map(options.wants, BESIDE)):
+        yield runner.figures(perdure, options)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.peers.catalogue import PEERS
+
 #: Every figure, in the order in which they are measured.
 FIGURES = (
     "ceiling",
@@ -24,7 +26,12 @@ FIGURES = (
     "dashboard_visible",
     "dashboard_list",
     "size",
+    *(f"peer_{entry.name}" for entry in PEERS),
 )
+#: What has to be chosen, for it takes long.
+LARGE, BESIDE = ("size", "dashboard_list"), tuple(f"peer_{entry.name}" for entry in PEERS)
+#: What of ours the peers are compared with.
+COMPARED = ("ceiling", "websocket_batched", "websocket_single", "http", "latency_websocket", "checkpoints")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +73,18 @@ def parse() -> Options:
     parser.add_argument("--connections", type=int, default=32, help="HTTP connections of each side (32)")
     parser.add_argument("--kills", type=int, default=50, help="of an agent process (50)")
     parser.add_argument("--streams", type=int, default=2000, help="idle agents (2000)")
+    parser.add_argument(
+        "--peers", nargs="?", const="all", default="", metavar="NAME,…",
+        help=f"measure these beside what of ours they compare with: {', '.join(entry.name for entry in PEERS)}",
+    )  # fmt: skip
     found = parser.parse_args()
     names = [name.strip() for name in found.only.split(",") if name.strip()]
+    peers = [f"peer_{name.strip()}" for name in vars(found).pop("peers").split(",") if name.strip()]
+    if peers:
+        names = (names or [*COMPARED]) + ([*BESIDE] if peers == ["peer_all"] else peers)
     if unknown := [name for name in names if name not in FIGURES]:
         parser.error(f"no such figure: {', '.join(unknown)}; there are {', '.join(FIGURES)}")
-    if {"size", "dashboard_list"} & set(names):
+    if set(LARGE) & set(names):
         found.large = found.large or 1_000_000
-    chosen = names or [name for name in FIGURES if name not in ("size", "dashboard_list") or found.large]
-    return Options(**{**vars(found), "only": frozenset(chosen)})
+    usual = [name for name in FIGURES if name not in BESIDE and (name not in LARGE or found.large)]
+    return Options(**{**vars(found), "only": frozenset(names or usual)})

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import queue
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -17,11 +20,17 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 class Client:
     """One `bench.clients` module running as a process: told what to do by its configuration and by lines."""
 
+    #: where the modules are, what runs them, and what its environment has besides ours
+    package = "bench.clients"
+    interpreter = sys.executable
+    environment: Mapping[str, str] = MappingProxyType({})
+
     def __init__(self, module: str, **configuration: Any) -> None:
         self.module = module
         self.process = subprocess.Popen(
-            [sys.executable, "-m", f"bench.clients.{module}", json.dumps(configuration)],
+            [self.interpreter, "-m", f"{self.package}.{module}", json.dumps(configuration)],
             cwd=REPOSITORY,
+            env={**os.environ, **self.environment},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -57,6 +66,13 @@ class Client:
     def ask(self, word: str, patience: float = 60) -> dict[str, Any]:
         self.say(word)
         return self.read(patience)
+
+    def leave(self, patience: float = 30) -> None:
+        """Say no more, and wait until it has ended what it runs itself."""
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(patience)
 
     def kill(self) -> None:
         """SIGKILL, as a crash."""

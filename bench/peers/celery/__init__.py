@@ -1,0 +1,1 @@
+"""celery beside Perdure: see `peer.py`."""

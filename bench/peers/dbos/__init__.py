@@ -1,0 +1,1 @@
+"""dbos beside Perdure: see `peer.py`."""

@@ -1,0 +1,1 @@
+"""langgraph beside Perdure: see `peer.py`."""

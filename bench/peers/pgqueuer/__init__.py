@@ -1,0 +1,1 @@
+"""pgqueuer beside Perdure: see `peer.py`."""

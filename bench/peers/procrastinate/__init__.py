@@ -1,0 +1,1 @@
+"""procrastinate beside Perdure: see `peer.py`."""

@@ -1,0 +1,1 @@
+"""restate beside Perdure: see `peer.py`."""
