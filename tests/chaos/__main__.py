@@ -74,6 +74,7 @@ def run(
     )
     with World(directory, tenants=profile.tenants, mutation=mutation, small_disk=True) as world:
         time.sleep(2)
+        say(f"all is there; a machine of our own would be {world.slowness:.1f} times as fast")
         world.note_resources("before")
         world.start_load(profile.pace)
         time.sleep(WARM_UP_SECONDS)
@@ -97,7 +98,7 @@ def drain(world: World) -> None:
     """Wait until nothing is owed any more; note it if that does not come about."""
     began = time.monotonic()
     try:
-        wait_until(lambda: not world.open_intents(), DRAIN_SECONDS, "nothing is open")
+        wait_until(lambda: not world.open_intents(), world.patience(DRAIN_SECONDS), "nothing is open")
     except AssertionError:
         world.journal.note("not drained", seconds=time.monotonic() - began, open=world.open_intents())
     world.journal.note("drained", seconds=time.monotonic() - began)

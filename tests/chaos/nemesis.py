@@ -10,6 +10,9 @@ from tests.chaos.faults import FAULTS, NotHere
 from tests.chaos.profiles import Planned
 from tests.chaos.world import World
 
+#: After a fault has been mended, requests may still suffer for so long.
+AFTERMATH_SECONDS = 3.0
+
 
 def work(world: World, planned: list[Planned], say: Callable[[str], None]) -> list[str]:
     """Carry out the schedule; what could not be done on this machine, and why."""
@@ -37,7 +40,7 @@ def work(world: World, planned: list[Planned], say: Callable[[str], None]) -> li
             seed=one.seed,
             landed=bool(landed),
             what=why,
-            **{"from": began, "until": time.time()},
+            **{"from": began, "until": time.time() + world.patience(AFTERMATH_SECONDS)},
         )
         say(f"{number:4}/{len(planned)} {one.fault}: {why or 'did not land'} ({time.time() - began:.1f} s)")
     return [f"{name}: {reason}" for name, reason in skipped.items()]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tests.live import Account, Operator
+from tests.live import Account
 from tests.servers import REPOSITORY, Process
 
 if TYPE_CHECKING:
@@ -16,6 +18,26 @@ if TYPE_CHECKING:
 SLUGS = ("acorn", "birch", "cedar", "dogwood")
 #: Agents that work; `poisoned` gets nothing but what kills it, `frozen` what is slow.
 KINDS = ("axme", "socket", "hasty", "poisoned", "frozen", "absent")
+
+#: Founds each organization that is named, with an operator who may everything, and an agent of each kind.
+FOUND = f"""
+import json, sys
+import django; django.setup()
+from agents import keys, registry
+from agents.models import ALL_SCOPES, Organization
+rooms = {{"socket": 8, "hasty": 4}}
+for slug in sys.argv[1:]:
+    organization = Organization.objects.create(slug=slug, name=slug.title())
+    workspace = organization.workspaces.create(slug="production", name="Production")
+    operator = registry.register(workspace, "operator", created_by="chaos").agent
+    accounts = {{}}
+    for kind in {KINDS!r}:
+        agent = registry.register(workspace, kind, created_by="chaos", max_in_flight=rooms.get(kind, 1)).agent
+        key, token = keys.issue(agent, created_by="chaos")
+        accounts[kind] = dict(name=kind, address=agent.address, id=str(agent.pk), key=token, key_id=str(key.pk))
+    token = keys.issue(operator, created_by="chaos", scopes=ALL_SCOPES)[1]
+    print(json.dumps(dict(slug=slug, key=token, accounts=accounts)))
+"""
 
 
 @dataclass
@@ -65,18 +87,27 @@ class Tenant:
             "key": self.key,
             "urls": [world.url(f"load-{self.number}"), world.url("web-0"), world.url("web-1")],
             "addresses": {kind: account.address for kind, account in self.accounts.items()},
-            "pace": pace,
+            "pace": pace / world.slowness,
+            "patience": world.patience(4),
         }
 
 
 def found_tenants(world: World) -> list[Tenant]:
-    """Make the tenants, and register their agents."""
-    made = []
-    for number, slug in enumerate(SLUGS[: world.tenant_count]):
-        with Operator.of_another_tenant(world.perdure, slug) as operator:
-            accounts = {}
-            for kind in KINDS:
-                room = {"socket": 8, "hasty": 4}.get(kind, 1)
-                accounts[kind] = operator.register(kind, max_in_flight=room)
-            made.append(Tenant(number, slug, operator.key, accounts))
-    return made
+    """Make the tenants with their agents and keys, in the way an administrator would."""
+    made = subprocess.run(
+        [sys.executable, "-c", FOUND, *SLUGS[: world.tenant_count]],
+        env=world.perdure.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert made.returncode == 0, made.stderr
+    return [
+        Tenant(
+            number,
+            told["slug"],
+            told["key"],
+            {kind: Account(**each) for kind, each in told["accounts"].items()},
+        )
+        for number, told in enumerate(map(json.loads, made.stdout.splitlines()))
+    ]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -32,6 +35,8 @@ VARIABLES = {
 }
 WEBS = 2
 LAUNCH = [sys.executable, "-m", "tests.chaos.launch"]
+#: What a process on an idle machine takes, in terms of its own processor time; and the most that we wait longer.
+USUAL_RATIO, MOST_SLOWNESS = 1.3, 6.0
 #: A data directory of a size that can be filled.
 SMALL_DISK_MEGABYTES = 3000
 
@@ -53,6 +58,7 @@ class World:
         self.loads: list[subprocess.Popen[str]] = []
         self.tenants: list[Tenant] = []
         self.tenant_count = tenants
+        self.slowness = 1.0
         self._is_over = threading.Event()
         self._keeper = threading.Thread(target=self._keep_agents, name="keeper", daemon=True)
         #: agents that are not to be started again when they die
@@ -107,12 +113,28 @@ class World:
         self.perdure.start()
         if self.mutation and (sql := MUTATIONS[self.mutation].sql):
             self.rows(sql)
-        self.tenants = found_tenants(self)
+        with self._measuring_slowness():
+            self.tenants = found_tenants(self)
         for tenant in self.tenants:
             self.agents += tenant.agents(self)
         for agent in self.agents:
             agent.start()
         self._keeper.start()
+
+    @contextmanager
+    def _measuring_slowness(self) -> Iterator[None]:
+        """How much longer than its own work a process takes, because others use the machine: so patient we are."""
+        before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+        yield
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        worked = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        ratio = (time.monotonic() - began) / max(worked, 0.1) / USUAL_RATIO
+        self.slowness = min(max(ratio, 1.0), MOST_SLOWNESS)
+        self.journal.note("slowness", ratio=round(ratio, 2), patience=round(self.slowness, 2))
+
+    def patience(self, seconds: float) -> float:
+        """So many seconds of a machine that is ours."""
+        return seconds * self.slowness
 
     def start_load(self, pace: float) -> None:
         """Let everybody submit."""
@@ -137,7 +159,7 @@ class World:
             load.stdin.close()
         for load in self.loads:
             try:
-                load.wait(40)
+                load.wait(40 + self.patience(10))
             except subprocess.TimeoutExpired:
                 load.kill()
                 load.wait()
@@ -223,7 +245,7 @@ class World:
         [(count,)] = self.rows(f"SELECT count(*) FROM intents_intent WHERE status NOT IN {ended}")
         return int(count)
 
-    def wait_until_all_answer(self, patience: float = 60) -> None:
+    def wait_until_all_answer(self, patience: float = 180) -> None:
         """Until every process is there and can do its work."""
         for process, _ in self._parts():
             if not process.is_running():

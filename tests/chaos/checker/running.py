@@ -10,8 +10,6 @@ from tests.chaos.checker.evidence import Evidence
 from tests.chaos.checker.verdicts import check
 from tests.chaos.history import Entry
 
-#: After a fault has been mended, requests may still suffer for so long.
-AFTERMATH_SECONDS = 3.0
 LEAST_SHARE = 0.8
 #: Below this, a run has tried nothing.
 LEAST_REQUESTS = 200
@@ -26,7 +24,7 @@ def windows(evidence: Evidence) -> list[tuple[float, float]]:
     """The times in which requests may fail, joined where they overlap."""
     joined: list[tuple[float, float]] = []
     for fault in sorted(evidence.of_kind("fault"), key=lambda entry: entry["from"]):
-        start, end = fault["from"], fault["until"] + AFTERMATH_SECONDS
+        start, end = fault["from"], fault["until"]
         if joined and start <= joined[-1][1]:
             joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
         else:

@@ -10,21 +10,19 @@ import httpx
 from tests.chaos.clients.markers import tenants_in
 from tests.chaos.history import Journal
 
-PATIENCE_SECONDS = 4.0
-
 
 class Asker:
     """A tenant's way to the API, through any of its doors."""
 
     def __init__(
-        self, journal: Journal, tenant: str, key: str, urls: list[str], chance: random.Random
+        self, journal: Journal, tenant: str, key: str, urls: list[str], chance: random.Random, patience: float
     ) -> None:
         self.journal, self.tenant, self.chance = journal, tenant, chance
         self.key = key
+        self.patience = patience
         self.urls = urls
         self._https = [
-            httpx.AsyncClient(base_url=url, headers={"x-api-key": key}, timeout=PATIENCE_SECONDS)
-            for url in urls
+            httpx.AsyncClient(base_url=url, headers={"x-api-key": key}, timeout=patience) for url in urls
         ]
 
     async def close(self) -> None:

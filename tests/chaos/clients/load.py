@@ -37,7 +37,9 @@ class Load:
         self.tenant: str = config["tenant"]
         self.chance = random.Random(config["name"] + str(time.time()))
         self.journal = Journal(Path(config["history"]), config["name"])
-        self.asker = Asker(self.journal, self.tenant, config["key"], config["urls"], self.chance)
+        self.asker = Asker(
+            self.journal, self.tenant, config["key"], config["urls"], self.chance, config["patience"]
+        )
         self.accepted: list[str] = []
         self.is_over = asyncio.Event()
         self._numbers = count(1)

@@ -27,7 +27,7 @@ async def main(config: dict[str, Any]) -> None:
     chance.shuffle(ids)
     sample = ids[: config["sample"]]
     for url in config["urls"]:
-        asker = Asker(journal, config["tenant"], config["key"], [url], chance)
+        asker = Asker(journal, config["tenant"], config["key"], [url], chance, 30)
         await list_all(asker)
         crowd = asyncio.Semaphore(8)
 
@@ -48,7 +48,7 @@ async def outcomes(asker: Asker, url: str, ids: list[str]) -> None:
     async with connect(address, additional_headers={"x-api-key": asker.key}) as socket:
         await socket.send(json.dumps({"type": "watch", "ref": 1, "intents": ids}))
         try:
-            async with asyncio.timeout(15):
+            async with asyncio.timeout(60):
                 while left:
                     text = str(await socket.recv())
                     asker.see(text.encode())

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 FRAME = 5
 PAUSE_SECONDS = 1.5
-ANSWER_SECONDS = 5.0
 
 
 class SocketSubmitter:
@@ -34,7 +33,10 @@ class SocketSubmitter:
             url = asker.chance.choice(asker.urls).replace("http", "ws", 1) + "/ws/agent"
             try:
                 async with connect(
-                    url, additional_headers={"x-api-key": asker.key}, open_timeout=4, close_timeout=1
+                    url,
+                    additional_headers={"x-api-key": asker.key},
+                    open_timeout=asker.patience,
+                    close_timeout=1,
                 ) as socket:
                     await self._talk(socket)
             except (OSError, WebSocketException, TimeoutError):
@@ -67,7 +69,7 @@ class SocketSubmitter:
         try:
             ref = operation.number
             await socket.send(json.dumps({"type": "submit", "ref": ref, "watch": True, "intents": intents}))
-            async with asyncio.timeout(ANSWER_SECONDS):
+            async with asyncio.timeout(self.load.asker.patience):
                 while True:
                     frame = self._heard(await socket.recv())
                     if frame.get("ref") == ref:

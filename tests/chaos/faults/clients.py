@@ -30,7 +30,9 @@ def submit(world: World, tenant: Tenant, kind: str, **more: Any) -> str:
         **more,
     }
     operation = world.journal.invoke("submit", marker=payload["marker"], key=None)
-    with httpx.Client(base_url=world.url("front"), headers={"x-api-key": tenant.key}, timeout=10) as operator:
+    with httpx.Client(
+        base_url=world.url("front"), headers={"x-api-key": tenant.key}, timeout=world.patience(10)
+    ) as operator:
         answer = operator.post("/v1/intents", json=body).raise_for_status().json()
     operation.ok(intent=answer["intent_id"])
     return str(answer["intent_id"])
@@ -46,12 +48,14 @@ def freeze_agent(world: World, chance: random.Random) -> str:
     def runs() -> list[dict[str, Any]]:
         return world.heard_of("run", began, intent=intent_id)
 
-    first = wait_until(runs, 15, "somebody begins")[0]
+    first = wait_until(runs, world.patience(15), "somebody begins")[0]
     agent = next(each for each in world.agents if each.name == first["who"])
     time.sleep(0.5)
     agent.freeze()
     try:
-        wait_until(lambda: len({run["who"] for run in runs()}) > 1, 15, "somebody else has it")
+        wait_until(
+            lambda: len({run["who"] for run in runs()}) > 1, world.patience(15), "somebody else has it"
+        )
         time.sleep(chance.uniform(0, 0.5))
     finally:
         agent.thaw()
@@ -86,7 +90,9 @@ def poison(world: World, chance: random.Random) -> str:
 
     try:
         wait_until(
-            lambda: all(statuses()[each] == "FAILED" for each in ids), 40, "the poison is a dead letter"
+            lambda: all(statuses()[each] == "FAILED" for each in ids),
+            world.patience(40),
+            "the poison is a dead letter",
         )
     except AssertionError:
         return ""

@@ -61,7 +61,7 @@ def lose_answers(world: World, chance: random.Random) -> str:
     """Requests arrive and are done, and their answers vanish: clients time out after the commit."""
     route = f"load-{chance.choice(world.tenants).number}"
     world.network.set(route, "mute")
-    time.sleep(chance.uniform(4.5, 6))
+    time.sleep(world.patience(4) + chance.uniform(0.5, 2))
     lost = world.network.set(route, "pass")
     return f"{lost} answers of {route} were lost" if lost else ""
 
@@ -97,11 +97,11 @@ def _probe(world: World, chance: random.Random, during: str) -> None:
     tenant = chance.choice(world.tenants)
     here, there = chance.sample(range(len(world.web)), 2)
     headers = {"x-api-key": tenant.accounts["frozen"].key}
-    stream_path = f"/v1/agents/{tenant.accounts['frozen'].name}/intents/stream?hold=1&wait_seconds=20"
+    stream_path = f"/v1/agents/{tenant.accounts['frozen'].name}/intents/stream?hold=1&wait_seconds=90"
     with (
-        httpx.Client(base_url=world.web[there].base_url, headers=headers, timeout=20) as agent,
+        httpx.Client(base_url=world.web[there].base_url, headers=headers, timeout=60) as agent,
         httpx.Client(
-            base_url=world.web[here].base_url, headers={"x-api-key": tenant.key}, timeout=20
+            base_url=world.web[here].base_url, headers={"x-api-key": tenant.key}, timeout=60
         ) as operator,
     ):
         with agent.stream("GET", stream_path) as stream:
@@ -120,7 +120,7 @@ def _probe(world: World, chance: random.Random, during: str) -> None:
             operation.ok(intent=intent_id)
             submitted = time.time()
             seconds = None
-            deadline = submitted + 12
+            deadline = submitted + world.patience(12)
             for line in lines:
                 if intent_id in line:
                     seconds = time.time() - submitted
@@ -128,6 +128,10 @@ def _probe(world: World, chance: random.Random, during: str) -> None:
                 if time.time() > deadline:
                     break
         world.journal.note(
-            "probe", intent=intent_id, seconds=seconds, limit=PROBE_LIMIT_SECONDS, during=during
+            "probe",
+            intent=intent_id,
+            seconds=seconds,
+            limit=world.patience(PROBE_LIMIT_SECONDS),
+            during=during,
         )
         operator.post(f"/v1/intents/{intent_id}/resolve", json={"status": "CANCELED", "reason": "a probe"})

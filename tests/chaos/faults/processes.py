@@ -63,7 +63,7 @@ def kill_agent(world: World, chance: random.Random) -> str:
         agent.kill()
         time.sleep(chance.uniform(0, 0.3))
     for agent in doomed:
-        wait_until(agent.is_running, 10, f"{agent.name} is back")
+        wait_until(agent.is_running, world.patience(10), f"{agent.name} is back")
     return ", ".join(agent.name for agent in doomed) + " were killed"
 
 
@@ -87,7 +87,7 @@ def _die_at(world: World, web: Web, point: str) -> str:
     web.environment = {**plain_environment, "CHAOS_FAILPOINT": point}
     try:
         web.start()
-        wait_until(lambda: not web.is_running(), 25, f"{web.name} dies at {point}")
+        wait_until(lambda: not web.is_running(), world.patience(25), f"{web.name} dies at {point}")
         landed = web.returncode == -signal.SIGKILL
     except AssertionError:
         landed = False

@@ -78,7 +78,7 @@ async def _end_at_once(world: World, chance: random.Random) -> str:
     async with contextlib.AsyncExitStack() as stack:
         doors = [
             await stack.enter_async_context(
-                httpx.AsyncClient(base_url=web.base_url, headers={"x-api-key": tenant.key}, timeout=20)
+                httpx.AsyncClient(base_url=web.base_url, headers={"x-api-key": tenant.key}, timeout=60)
             )
             for web in world.web
         ]
