@@ -25,8 +25,9 @@ from typing import Any, TypeVar
 from perdure import errors
 from perdure.client import AsyncClient
 from perdure.delivery import Delivery
+from perdure.handling import FINAL
 from perdure.link import Link
-from perdure.work import FINAL, Work
+from perdure.work import Work
 
 log = logging.getLogger("perdure.agent")
 Handler = TypeVar("Handler", bound=Callable[[Any], Any])
@@ -118,7 +119,7 @@ class Shift:
         hello: dict[str, Any] = {"address": agent.address}
         if agent.max_in_flight is not None:
             hello["max_in_flight"] = agent.max_in_flight
-        self._link = Link(client._runner.server, hello, on_frame=self._hear, on_up=self._begin_anew)
+        self._link = Link(client, hello, on_frame=self._hear, on_up=self._begin_anew)
         self._room = agent.max_in_flight or 1
         self._heartbeat_seconds = 10.0
         #: by intent: all that is leased to us, also what waits for room
@@ -263,11 +264,12 @@ class Shift:
             await asyncio.sleep(self._heartbeat_seconds)
             if not self._link.up.is_set() or not self._works:
                 continue
-            if not self._stopping.is_set():
+            # A heartbeat renews what this connection was given; while we stop, also what we do not want.
+            renews_all = self._link.has_frames and not self._stopping.is_set()
+            if renews_all:
                 await self._link.tell({"type": "heartbeat"})
-            for work in self._works.values():
-                # A heartbeat renews what this connection was given; while we stop, also what we do not want.
-                if self._stopping.is_set() or work.epoch != self._link.epoch:
+            for work in list(self._works.values()):
+                if not renews_all or work.epoch != self._link.epoch:
                     self._spawn(work.extend())
 
     def _spawn(self, doing: Any) -> None:

@@ -10,113 +10,17 @@ and does not do the step. If the process dies within a step, that step is done a
 
 from __future__ import annotations
 
-import base64
-import inspect
-import json
-from collections.abc import Awaitable, Callable, Generator
-from dataclasses import dataclass
-from typing import Any, ParamSpec, Protocol, TypeVar, overload
+from collections.abc import Callable, Generator
+from typing import Any, ParamSpec, TypeVar
 
-from perdure.codecs import JSON, Codec, decode, encode
-from perdure.errors import StepRepeated
-from perdure.records import Checkpoint
+from perdure.async_steps import AsyncSteps
+from perdure.codecs import JSON, Codec
+from perdure.step_book import NOTHING, AsyncStore, Book, Fetch, Save, Store
 
 T = TypeVar("T")
 P = ParamSpec("P")
 
-
-class Store(Protocol):
-    """Where steps are kept, for code that blocks."""
-
-    def check(self) -> None:
-        """Raise if there is no sense in going on: the lease is lost, or the intent has ended."""
-
-    def known(self) -> list[Checkpoint]:
-        """All steps that are done."""
-
-    def fetch(self, step: str) -> tuple[bytes, str]:
-        """The bytes of a step that is done, and their content type."""
-
-    def save(self, step: str, content: bytes, content_type: str) -> Checkpoint:
-        """Save a step; what is stored then, which may be somebody else's."""
-
-
-class AsyncStore(Protocol):
-    """The same, for code that awaits."""
-
-    def check(self) -> None:
-        """As above; needs nobody."""
-
-    async def known(self) -> list[Checkpoint]:
-        """As above."""
-
-    async def fetch(self, step: str) -> tuple[bytes, str]:
-        """As above."""
-
-    async def save(self, step: str, content: bytes, content_type: str) -> Checkpoint:
-        """As above."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Fetch:
-    step: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Save:
-    step: str
-    content: bytes
-    content_type: str
-
-
-_NOTHING: Any = object()
-
-
-class _Book:
-    """Which steps are done, and what is to be done for the next: without doing any of it."""
-
-    def __init__(self, codec: Codec) -> None:
-        self.codec = codec
-        self.known: dict[str, Checkpoint] = {}
-        self._begun: set[str] = set()
-
-    def fill(self, checkpoints: list[Checkpoint]) -> None:
-        self.known = {each.step: each for each in checkpoints}
-
-    def begin(self, name: str) -> None:
-        """Note that this run has come to the step.
-
-        Raises:
-            StepRepeated: it has been there before.
-        """
-        if name in self._begun:
-            raise StepRepeated(
-                f"this run has a step {name!r} already; in a loop, put what differs into the name"
-            )
-        self._begun.add(name)
-
-    def saved(self, name: str, codec: Codec) -> Generator[_Fetch, tuple[bytes, str], Any]:
-        """The value of a step that is done; `_NOTHING` if it is not."""
-        if (found := self.known.get(name)) is None:
-            return _NOTHING
-        content, kind = _content(found) if found.has_value else (yield _Fetch(name))
-        return decode(codec, name, content, kind)
-
-    def save(self, name: str, codec: Codec, value: Any) -> Generator[_Fetch | _Save, Any, Any]:
-        """The value as it is stored: the same that a later attempt will be given."""
-        content = encode(codec, name, value)
-        stored: Checkpoint = yield _Save(name, content, codec.content_type)
-        self.known[name] = stored
-        if stored.get("created") is not False:
-            # As it will be read, so that a first run and a resumed one see the same.
-            return decode(codec, name, content, codec.content_type)
-        return (yield from self.saved(name, codec))
-
-
-def _content(found: Checkpoint) -> tuple[bytes, str]:
-    if "value_base64" in found:
-        return base64.b64decode(found["value_base64"]), found.content_type
-    return json.dumps(found["value"], separators=(",", ":")).encode(), found.content_type
+__all__ = ["AsyncStore", "AsyncSteps", "Step", "Steps", "StepsContext", "Store"]
 
 
 class Steps:
@@ -124,7 +28,7 @@ class Steps:
 
     def __init__(self, store: Store, codec: Codec) -> None:
         self._store = store
-        self._book = _Book(codec)
+        self._book = Book(codec)
         self._book.fill(store.known())
 
     @property
@@ -150,7 +54,7 @@ class Steps:
         self._store.check()
         self._book.begin(name)
         value: T = self._carry_out(self._book.saved(name, codec))
-        if value is not _NOTHING:
+        if value is not NOTHING:
             return value
         value = do(*args, **kwargs)
         saved: T = self._carry_out(self._book.save(name, codec, value))
@@ -174,9 +78,9 @@ class Steps:
             except StopIteration as stop:
                 return stop.value
             match effect:
-                case _Fetch(step):
+                case Fetch(step):
                     reply = self._store.fetch(step)
-                case _Save(step, content, content_type):
+                case Save(step, content, content_type):
                     reply = self._store.save(step, content, content_type)
 
 
@@ -187,7 +91,7 @@ class Step:
         self._steps = steps
         self.name = name
         self._codec = codec
-        self._value: Any = _NOTHING
+        self._value: Any = NOTHING
 
     def __enter__(self) -> Step:
         self._steps._store.check()
@@ -201,113 +105,18 @@ class Step:
     @property
     def is_done(self) -> bool:
         """Whether it has a value, from an earlier attempt or from `save`."""
-        return self._value is not _NOTHING
+        return self._value is not NOTHING
 
     @property
     def value(self) -> Any:
         """What is saved."""
-        if self._value is _NOTHING:
+        if self._value is NOTHING:
             raise ValueError(f"step {self.name!r} has not been saved")
         return self._value
 
     def save(self, value: Any) -> Any:
         """Save its value; what is stored then."""
         self._value = self._steps._carry_out(self._steps._book.save(self.name, self._codec, value))
-        return self._value
-
-
-class AsyncSteps:
-    """The same as `Steps`, to be awaited. Made with `async with`. Steps may run side by side."""
-
-    def __init__(self, store: AsyncStore, codec: Codec) -> None:
-        self._store = store
-        self._book = _Book(codec)
-
-    async def open(self) -> AsyncSteps:
-        """Learn which steps are done."""
-        self._book.fill(await self._store.known())
-        return self
-
-    @property
-    def done(self) -> list[str]:
-        """The names of the steps that are done, in the order they were saved."""
-        return list(self._book.known)
-
-    @overload
-    async def __call__(
-        self, name: str, do: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs
-    ) -> T: ...
-    @overload
-    async def __call__(self, name: str, do: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
-    async def __call__(self, name: str, do: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        """As `Steps.__call__`; `do` may be a coroutine function or an ordinary one."""
-        return await self.using(self._book.codec, name, do, *args, **kwargs)
-
-    async def using(
-        self, codec: Codec, name: str, do: Callable[..., Any], /, *args: Any, **kwargs: Any
-    ) -> Any:
-        """The same, with a codec of its own."""
-        self._store.check()
-        self._book.begin(name)
-        value = await self._carry_out(self._book.saved(name, codec))
-        if value is not _NOTHING:
-            return value
-        value = do(*args, **kwargs)
-        if inspect.isawaitable(value):
-            value = await value
-        return await self._carry_out(self._book.save(name, codec, value))
-
-    def step(self, name: str, codec: Codec | None = None) -> AsyncStep:
-        """A step as a block: `async with steps.step("extract") as s`, and `await s.save(…)`."""
-        return AsyncStep(self, name, codec or self._book.codec)
-
-    async def _carry_out(self, plan: Generator[Any, Any, Any]) -> Any:
-        reply: Any = None
-        while True:
-            try:
-                effect = plan.send(reply)
-            except StopIteration as stop:
-                return stop.value
-            match effect:
-                case _Fetch(step):
-                    reply = await self._store.fetch(step)
-                case _Save(step, content, content_type):
-                    reply = await self._store.save(step, content, content_type)
-
-
-class AsyncStep:
-    """One step, as a block."""
-
-    def __init__(self, steps: AsyncSteps, name: str, codec: Codec) -> None:
-        self._steps = steps
-        self.name = name
-        self._codec = codec
-        self._value: Any = _NOTHING
-
-    async def __aenter__(self) -> AsyncStep:
-        self._steps._store.check()
-        self._steps._book.begin(self.name)
-        self._value = await self._steps._carry_out(self._steps._book.saved(self.name, self._codec))
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        """A step that was not saved is not done, and begins anew in the next attempt."""
-
-    @property
-    def is_done(self) -> bool:
-        """Whether it has a value, from an earlier attempt or from `save`."""
-        return self._value is not _NOTHING
-
-    @property
-    def value(self) -> Any:
-        """What is saved."""
-        if self._value is _NOTHING:
-            raise ValueError(f"step {self.name!r} has not been saved")
-        return self._value
-
-    async def save(self, value: Any) -> Any:
-        """Save its value; what is stored then."""
-        self._value = await self._steps._carry_out(self._steps._book.save(self.name, self._codec, value))
         return self._value
 
 

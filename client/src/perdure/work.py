@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
-import inspect
 import logging
-import threading
-from collections.abc import Callable, Coroutine, Generator
-from types import coroutine
-from typing import Any, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from perdure import errors
 from perdure.client import AsyncClient
+from perdure.framing import Disconnected
+from perdure.handling import FINAL, RETRYABLE, Outcome, failure, in_thread, interruptible, is_async
 from perdure.intents import path_of
-from perdure.link import Disconnected, Link
+from perdure.link import Link
 from perdure.plans import Policy
 from perdure.records import Checkpoint
 from perdure.stored import in_json
 
 log = logging.getLogger("perdure.agent")
-T = TypeVar("T")
 
 #: How long after a reconnect a delivery may take to come again, before its lease counts as lost.
 GRACE_SECONDS = 2.0
 #: Values of steps up to this size share frames with others; larger ones go by HTTP.
 LARGEST_IN_FRAME = 64 * 1024
-#: What became of a handler: the verb, its fields, and those that all of a frame share.
-Outcome = tuple[str, dict[str, Any], dict[str, Any]]
 
 
 class Work:
@@ -137,7 +132,7 @@ class Work:
     async def save(self, step: str, content: bytes, content_type: str) -> Checkpoint:
         """Save a step; what is stored then."""
         try:
-            if len(content) > LARGEST_IN_FRAME:
+            if len(content) > LARGEST_IN_FRAME or not self._link.has_frames:
                 return await self._save_by_http(step, content, content_type)
             answer = await self.ask("checkpoint", {"step": step, **in_json(content, content_type)})
         except (errors.LeaseLost, errors.IntentEnded) as error:
@@ -198,7 +193,9 @@ class Work:
         begun = self.loop.create_task(self.begin())
         try:
             if is_async(handler):
-                self._task = self.loop.create_task(_interruptible(handler(delivery), self))
+                self._task = self.loop.create_task(
+                    interruptible(handler(delivery), lambda: self.interruption)
+                )
                 result = await self._task
             else:
                 result = await in_thread(handler, delivery)
@@ -209,14 +206,15 @@ class Work:
             if self.interruption is not None:
                 log.info("intent %s was taken away: %s", self.intent_id, error)
                 return None
-            return _failure(error)
+            return failure(error)
         except asyncio.CancelledError:
             if (task := asyncio.current_task()) is not None and task.cancelling():
+                begun.cancel()  # it may wait for a connection that will never come
                 raise
-            return None if self.interruption else _failure(RuntimeError("the handler was canceled"))
+            return None if self.interruption else failure(RuntimeError("the handler was canceled"))
         except Exception as error:
             log.exception("the handler of intent %s raised", self.intent_id)
-            return _failure(error)
+            return failure(error)
         finally:
             self._task = None
             await begun
@@ -249,80 +247,7 @@ class Work:
             log.error("intent %s: %s", self.intent_id, again)
 
 
-FINAL = {"retryable": False}
-RETRYABLE = {"retryable": True}
-
-
-def _failure(error: BaseException) -> Outcome:
-    name = type(error).__name__
-    text = str(error)[:8000].encode(errors="replace").decode().replace("\0", "")
-    said = {"code": "agent_failed", "message": text or name, "exception": name}
-    return "fail", {"error": said}, RETRYABLE
-
-
 def _as_interruption(error: errors.Conflict) -> errors.Conflict:
     if isinstance(error, errors.IntentEnded):
         return errors.Canceled(str(error), code=error.code)
     return error
-
-
-def is_async(handler: Callable[..., Any]) -> bool:
-    """Whether calling it gives something to be awaited."""
-    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(
-        getattr(handler, "__call__", None)  # noqa: B004  an object with an asynchronous __call__
-    )
-
-
-async def in_thread(handler: Callable[[Any], T], delivery: Any) -> T:
-    """What a handler gives that blocks. Its thread does not keep the process alive."""
-    loop = asyncio.get_running_loop()
-    answer: asyncio.Future[T] = loop.create_future()
-    context = contextvars.copy_context()
-
-    def settle(result: Any, error: BaseException | None) -> None:
-        if answer.done():
-            return
-        if error is not None:
-            answer.set_exception(error)
-        else:
-            answer.set_result(result)
-
-    def run() -> None:
-        result: Any = None
-        failure: BaseException | None = None
-        try:
-            result = context.run(handler, delivery)
-        except Exception as error:  # noqa: BLE001  whatever it is, it is the handler's outcome
-            failure = error
-        except BaseException as error:  # noqa: BLE001  sys.exit() in a handler ends the handler
-            failure = RuntimeError(f"{type(error).__name__}: {error}")
-        try:
-            loop.call_soon_threadsafe(settle, result, failure)
-        except RuntimeError:
-            return  # the loop is gone: the process is about to end
-
-    threading.Thread(target=run, name="perdure handler", daemon=True).start()
-    return await answer
-
-
-@coroutine
-def _interruptible(steps: Coroutine[Any, Any, T], work: Work) -> Generator[Any, Any, T]:
-    """The coroutine, into which an interruption is thrown as what it is, at the await where it stands."""
-    reply: Any = None
-    failure: BaseException | None = None
-    while True:
-        try:
-            waits_for = steps.throw(failure) if failure is not None else steps.send(reply)
-        except StopIteration as stop:
-            result: T = stop.value
-            return result
-        reply, failure = None, None
-        try:
-            reply = yield waits_for
-        except asyncio.CancelledError as canceled:
-            failure = canceled
-            if (why := work.interruption) is not None:
-                kind = errors.CanceledInTask if isinstance(why, errors.Canceled) else errors.LeaseLostInTask
-                failure = kind(str(why), code=why.code)
-        except BaseException as error:  # noqa: BLE001  the coroutine is to see it
-            failure = error

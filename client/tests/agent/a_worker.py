@@ -1,15 +1,34 @@
 """An agent to be killed: it notes each thing it does in a file, and does what the payload says."""
 
 import asyncio
+import logging
 import os
 import sys
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
-from perdure import Agent, Canceled, Delivery, Fatal, LeaseLost
+import perdure
+from perdure import Agent, Canceled, Client, Delivery, Fatal, LeaseLost
 
 address, notes, kind = sys.argv[1:]
 agent = Agent(address, max_in_flight=4, drain_seconds=20)
+#: having noted this, it stands still
+stop_at = ""
+
+
+class Notes(logging.Handler):
+    """Notes beside all else that there is a connection, and whether websockets are blocked."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        for words in ("connected as", "are blocked"):
+            if words in record.getMessage():
+                Path(f"{notes}.{words.split()[-1]}").touch()
+
+
+logging.getLogger("perdure.agent").addHandler(Notes())
+logging.getLogger("perdure.agent").setLevel(logging.INFO)
 
 
 def note(what: str) -> None:
@@ -17,6 +36,14 @@ def note(what: str) -> None:
         file.write(f"{what}\n")
         file.flush()
         os.fsync(file.fileno())
+    if what == stop_at:
+        threading.Event().wait()
+
+
+def until_told(seconds: float) -> Callable[[], bool]:
+    """Whether so many seconds are over, or a test has said that it is enough."""
+    until = time.monotonic() + seconds
+    return lambda: time.monotonic() >= until or Path(f"{notes}.go").exists()
 
 
 def fail_if_asked(delivery: Delivery) -> None:
@@ -30,8 +57,8 @@ def work(delivery: Delivery) -> object:
     note(f"begin {delivery.attempt}")
     fail_if_asked(delivery)
     try:
-        until = time.monotonic() + delivery.payload.get("seconds", 0)
-        while time.monotonic() < until:
+        is_over = until_told(delivery.payload.get("seconds", 0))
+        while not is_over():
             delivery.check()
             time.sleep(0.02)
         delivery.check()
@@ -46,7 +73,9 @@ async def work_async(delivery: Delivery) -> object:
     note(f"begin {delivery.attempt}")
     fail_if_asked(delivery)
     try:
-        await asyncio.sleep(delivery.payload.get("seconds", 0))
+        is_over = until_told(delivery.payload.get("seconds", 0))
+        while not is_over():
+            await asyncio.sleep(0.02)  # noqa: ASYNC110  a file says so, which is no event
     except (LeaseLost, Canceled) as error:
         note(type(error).__name__)
         raise
@@ -56,11 +85,9 @@ async def work_async(delivery: Delivery) -> object:
 
 @agent.handler("test.steps.v1")
 def in_steps(delivery: Delivery) -> object:
-    pause = delivery.payload["pause"]
 
     def effect(number: int) -> int:
         note(f"effect {number}")
-        time.sleep(pause)
         return number * number
 
     squares = []
@@ -71,8 +98,62 @@ def in_steps(delivery: Delivery) -> object:
             squares.append(step(name, effect, number))
             if name not in known:
                 note(f"done {number}")
-                time.sleep(pause)
     return {"sum": sum(squares)}
+
+
+@agent.handler("test.async_steps.v1")
+async def in_async_steps(delivery: Delivery) -> object:
+    async def double(number: int) -> int:
+        note(f"effect {number}")
+        await asyncio.sleep(0)
+        return number * 2
+
+    async with delivery.steps() as step:
+        before = step.done
+        both = await asyncio.gather(step("a", double, 1), step("b", double, 2))
+        text = await step.using(perdure.codecs.BYTES, "c", lambda: b"\x00\xff")
+        async with step.step("d") as block:
+            if not block.is_done:
+                await block.save({"n": 3})
+        if delivery.attempt < delivery.payload.get("fails_until", 0):
+            raise ValueError("not yet")
+        return {"both": both, "text": list(text), "block": block.value, "before": before}
+
+
+@agent.handler("test.late.v1")
+def late(delivery: Delivery) -> object:
+    """Hangs within a step; who hangs does not hear that the lease is lost, and saves all the same."""
+    note(f"lease {delivery.data['lease']}")
+
+    def slowly() -> int:
+        note("in the step")
+        while not Path(f"{notes}.go").exists():
+            time.sleep(0.01)
+        return delivery.attempt
+
+    with Client() as client, perdure.steps(client, delivery.intent_id, lease=delivery.data["lease"]) as step:
+        try:
+            return {"attempt": step("slow", slowly)}
+        except LeaseLost as error:
+            note(f"refused: {error.status} {error.code}")
+            raise
+
+
+@agent.handler("test.report.v1")
+def report(delivery: Delivery) -> object:
+    for tokens in (100, 23):
+        delivery.report(cost_usd=0.5, tokens=tokens, model="small-1")
+    return {}
+
+
+@agent.handler("test.large.v1")
+def large(delivery: Delivery) -> object:
+    with delivery.steps() as step:
+        before = step.done
+        size = step("value", lambda: "x" * delivery.payload["size"])
+        if delivery.attempt < delivery.payload.get("fails_until", 0):
+            raise ValueError("not yet")
+    return {"size": len(size), "before": before, "payload": len(str(delivery.payload))}
 
 
 @agent.handler("test.too_large.v1")
@@ -86,4 +167,5 @@ def with_nul(delivery: Delivery) -> object:
 
 
 agent.handler("test.work.*")(work_async if kind == "async" else work)
+stop_at = sys.stdin.readline().strip()
 agent.run()

@@ -1,4 +1,4 @@
-"""A real server for the command line, a command line to say things to it, and an agent that does as it is told."""
+"""A command line to say things to the real server, and an agent that does as it is told."""
 
 from __future__ import annotations
 
@@ -6,33 +6,19 @@ import contextlib
 import io
 import json
 import os
-import socket
-import subprocess
 import sys
 import threading
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from websockets.sync.client import ClientConnection, connect
 
 from perdure.cli.app import run
-
-REPOSITORY = Path(__file__).resolve().parents[3]
-START_SECONDS = 90.0
-
-
-@dataclass(frozen=True)
-class Server:
-    """Where it is, and a key that may do everything there."""
-
-    url: str
-    api_key: str
+from support.server import REPOSITORY, Server
 
 
 @dataclass(frozen=True)
@@ -53,44 +39,7 @@ class Ended:
 
 Cli = Callable[..., Ended]
 
-
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """What `make up` starts, in a home of its own."""
-    home = tmp_path_factory.mktemp("home")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    outer = {name: value for name, value in os.environ.items() if not name.startswith(("PERDURE_", "AXME_"))}
-    own = {"PERDURE_HOME": str(home), "PERDURE_PORT": port, "PERDURE_WEB_PROCESSES": "1"}
-    log = home / "up.log"
-    with log.open("wb") as written:
-        up = subprocess.Popen(
-            [sys.executable, "manage.py", "up"],
-            cwd=REPOSITORY,
-            env={**outer, **own},
-            stdin=subprocess.DEVNULL,
-            stdout=written,
-            stderr=written,
-        )
-    try:
-        yield _once_it_answers(up, home, log)
-    finally:
-        up.terminate()
-        up.wait(30)
-
-
-def _once_it_answers(up: subprocess.Popen[bytes], home: Path, log: Path) -> Server:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and up.poll() is None:
-        with contextlib.suppress(OSError, KeyError, httpx.HTTPError):
-            lines = (home / "dev.env").read_text().splitlines()
-            facts = {name: value.strip("'\"") for name, _, value in (line.partition("=") for line in lines)}
-            found = Server(facts["AXME_BASE_URL"], facts["AXME_API_KEY"])
-            if httpx.get(f"{found.url}/healthz/ready").json()["ok"]:
-                return found
-        time.sleep(0.05)
-    raise AssertionError(f"No server:\n{log.read_text()[-3000:]}")
+__all__ = ["REPOSITORY", "Cli", "Ended", "Server", "Worker"]
 
 
 @pytest.fixture
@@ -106,7 +55,7 @@ def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
 def cli(bare: Cli, server: Server, monkeypatch: pytest.MonkeyPatch) -> Cli:
     """Runs a command line with the server and its key in the environment."""
     monkeypatch.setenv("PERDURE_URL", server.url)
-    monkeypatch.setenv("PERDURE_API_KEY", server.api_key)
+    monkeypatch.setenv("PERDURE_API_KEY", server.key)
     return bare
 
 

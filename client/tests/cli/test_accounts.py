@@ -6,7 +6,6 @@ import json
 import stat
 from pathlib import Path
 
-import httpx
 import pytest
 
 from .conftest import Cli, Server
@@ -16,26 +15,26 @@ def test_login_keeps_a_context_that_later_commands_use_until_logout(
     bare: Cli, server: Server, tmp_path: Path
 ) -> None:
     login = bare(
-        "login", "--url", server.url, "--api-key-file", "-", "--name", "home", stdin=server.api_key + "\n"
+        "login", "--url", server.url, "--api-key-file", "-", "--name", "home", stdin=server.key + "\n"
     )
     assert login.exit_code == 0, login
     assert bare("whoami", "--json").document["url"] == server.url
     assert bare("context", "show", "--json").document["context"]["name"] == "home"
     assert "home" in bare("context", "list").out
     everything = [bare("whoami"), bare("context", "show"), bare("doctor"), login]
-    assert not [each for each in everything if server.api_key in each.out + each.err]
+    assert not [each for each in everything if server.key in each.out + each.err]
     assert bare("logout").exit_code == 0
     assert bare("whoami").exit_code == 3
 
 
 def test_a_context_can_be_deleted_once(bare: Cli, server: Server) -> None:
-    bare("login", "--url", server.url, "--api-key-file", "-", "--name", "home", stdin=server.api_key)
+    bare("login", "--url", server.url, "--api-key-file", "-", "--name", "home", stdin=server.key)
     assert bare("context", "use", "home").exit_code == 0
     assert [bare("context", "delete", "home").exit_code for _ in range(2)] == [0, 4]
 
 
 def test_a_key_that_is_none_is_not_kept(bare: Cli, server: Server, tmp_path: Path) -> None:
-    wrong = server.api_key[:-4] + "AAAA"
+    wrong = server.key[:-4] + "AAAA"
     refused = bare("login", "--url", server.url, "--api-key-file", "-", "--json", stdin=wrong)
     assert (refused.exit_code, refused.document["ok"]) == (3, False)
     assert not (tmp_path / "config" / "perdure" / "contexts.json").exists()
@@ -95,15 +94,27 @@ def test_agents_are_listed_and_shown(cli: Cli) -> None:
     assert cli("agents", "show", "nobody-at-all").exit_code == 4
 
 
-def test_the_kill_switch_is_thrown_or_said_to_be_missing(cli: Cli, server: Server) -> None:
+def test_agents_are_killed_and_resumed(cli: Cli, server: Server) -> None:
     cli("keys", "create", "to-be-killed", "--register")
-    headers = {"x-api-key": server.api_key}
-    paths = httpx.get(f"{server.url}/v1/openapi.json", headers=headers).json()["paths"]
-    has_switch = any(path.startswith("/v1/mesh/agents/") and path.endswith("/kill") for path in paths)
-    ended = [cli("agents", verb, "to-be-killed", "--json") for verb in ("kill", "resume")]
-    if has_switch:
-        assert [each.exit_code for each in ended] == [0, 0], ended
-        assert cli("agents", "kill", "nobody-at-all").exit_code == 4
-    else:
-        assert [each.exit_code for each in ended] == [7, 7], ended
-        assert "has no kill switch yet" in ended[0].document["error"]["message"]
+
+    killed = cli("agents", "kill", "to-be-killed", "--reason", "it deletes customers", "--json")
+
+    assert killed.exit_code == 0, killed
+    assert (killed.document["status"], killed.document["health_status"]) == ("killed", "killed")
+    refused = cli("intents", "submit", "--type", "demo.work.v1", "--to", "to-be-killed", "--json")
+    assert refused.document["error"]["code"] == "agent_killed"
+    shown = cli("agents", "show", "to-be-killed")
+    assert "it deletes customers" in shown.out
+    assert "agent.killed" in shown.out
+    [listed] = [
+        agent
+        for agent in cli("agents", "list", "--json").document["agents"]
+        if agent["address"].endswith("/to-be-killed")
+    ]
+    assert listed["health_status"] == "killed"
+
+    resumed = cli("agents", "resume", "to-be-killed", "--json")
+
+    assert (resumed.exit_code, resumed.document["status"]) == (0, "active")
+    assert cli("intents", "submit", "--type", "demo.work.v1", "--to", "to-be-killed", "--json").exit_code == 0
+    assert cli("agents", "kill", "nobody-at-all").exit_code == 4

@@ -48,7 +48,7 @@ def test_steps_are_listed_and_read_byte_for_byte(
         "extract": (b'{"rows": [1, 2]}', "application/json"),
         "photo": (b"\x00\xffbytes", "image/png"),
     }
-    headers = {"x-api-key": server.api_key, "x-perdure-lease": delivery["lease"]}
+    headers = {"x-api-key": server.key, "x-perdure-lease": delivery["lease"]}
     for step, (content, content_type) in contents.items():
         put = httpx.put(
             f"{server.url}/v1/intents/{intent_id}/checkpoints/{step}",
@@ -71,7 +71,7 @@ def test_steps_are_listed_and_read_byte_for_byte(
 
 def test_tasks_for_people_are_there_or_said_to_be_missing(cli: Cli, server: Server, worker: Worker) -> None:
     intent_id = submitted(cli, worker.address)
-    paths = httpx.get(f"{server.url}/v1/openapi.json", headers={"x-api-key": server.api_key}).json()["paths"]
+    paths = httpx.get(f"{server.url}/v1/openapi.json", headers={"x-api-key": server.key}).json()["paths"]
     expected = (0, 5) if "/v1/me/tasks" in paths else (7, 7)
     listed, approved = cli("tasks", "list", "--json"), cli("tasks", "approve", intent_id, "--json")
     assert (listed.exit_code, approved.exit_code) == expected, (listed, approved)
