@@ -8,7 +8,7 @@ from uuid import UUID
 from celery import shared_task
 from django.db import InterfaceError, OperationalError
 
-from intents import bulk_work, callbacks, sweep as sweeping, tallying
+from intents import bulk_work, callbacks, retention, sweep as sweeping, tallying
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +38,20 @@ def tally() -> None:
 def forget_old_requests() -> None:
     """Forget idempotency keys that nobody repeats any more."""
     sweeping.forget_old_requests()
+
+
+@shared_task(name="intents.tasks.retire")
+def retire(after: str = str(retention.FIRST)) -> None:
+    """Let go of what ended long ago, for some seconds, then let others have their turn."""
+    try:
+        retired = retention.retire(after=UUID(after))
+    except (OperationalError, InterfaceError) as error:
+        logger.warning("The database is away; what is old stays until the next run. %s", type(error).__name__)
+        return
+    if retired.gone:
+        logger.info("%s intents that ended long ago have been let go.", retired.gone)
+    if retired.after is not None:
+        retire.delay(str(retired.after))
 
 
 @shared_task(name="intents.tasks.run_bulk_action")

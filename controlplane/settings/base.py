@@ -42,6 +42,8 @@ PERDURE_CHECKPOINT_BYTES_PER_INTENT = integer(
 PERDURE_THREAD_PARTS = integer("PERDURE_THREAD_PARTS", 100_000, at_least=1)
 PERDURE_THREAD_BYTES = integer("PERDURE_THREAD_BYTES", 1024 * 1024 * 1024, at_least=1)
 PERDURE_DEFAULT_INTENT_TTL_SECONDS = optional_integer("AXME_DEFAULT_INTENT_TTL_SECONDS", at_least=1)
+#: How long ended intents are kept; 0 is for ever.
+PERDURE_RETENTION_DAYS = integer("PERDURE_RETENTION_DAYS", 0)
 PERDURE_ALLOW_PRIVATE_CALLBACKS = items("PERDURE_ALLOW_PRIVATE_CALLBACKS")
 PERDURE_LOG_LEVEL = text("PERDURE_LOG_LEVEL", "INFO").upper()
 
@@ -185,5 +187,10 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": 600.0,
         "options": {"expires": 600},
     },
-    "forget_old_requests": {"task": "intents.tasks.forget_old_requests", "schedule": 3600.0},
 }
+if PERDURE_RETENTION_DAYS:
+    CELERY_BEAT_SCHEDULE["retire"] = {
+        "task": "intents.tasks.retire",
+        "schedule": 600.0,
+        "options": {"expires": 600},
+    }
