@@ -14,7 +14,7 @@ PRODUCTION_CHECK := DJANGO_SETTINGS_MODULE=controlplane.settings.production PERD
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	--no-emit-index-url $(LOCK_OPTIONS)
 
-.PHONY: demo up test adapters deep chaos check bench lock format
+.PHONY: demo up test kills adapters deep chaos check bench lock format
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/installed ## Play the story of an agent that is killed in the middle of its work
@@ -33,6 +33,9 @@ adapters: $(VENV)/installed $(FRAMEWORKS:%=.venvs/%/installed) ## Test each adap
 		(cd client && ../.venvs/$$framework/bin/python -m pytest -c tests/adapters/pytest.ini --rootdir . \
 			--confcutdir tests/adapters tests/adapters/$$framework) || exit 1; \
 	done
+
+kills: $(VENV)/installed ## Kill an agent 200 times, within and behind each of fifty steps; PERDURE_KILLS says how often
+	@export PERDURE_KILLS=$${PERDURE_KILLS:-200}; $(IN_CLIENT)/python -m pytest -q -s tests/agent/test_kills.py
 
 deep: $(VENV)/installed ## Hold 600 fresh random histories against the ledger; takes some minutes
 	PERDURE_HISTORIES=600 $(BIN)/python -m pytest tests/intents/test_ledger_properties.py

@@ -1,4 +1,4 @@
-"""An agent's line to its server: kept open, whatever happens, over a websocket or, where that is blocked, by requests."""
+"""An agent's line to its server: kept open, whatever happens, by websocket or, where that is blocked, by requests."""
 
 from __future__ import annotations
 

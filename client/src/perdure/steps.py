@@ -20,7 +20,7 @@ from perdure.step_book import NOTHING, AsyncStore, Book, Fetch, Save, Store
 T = TypeVar("T")
 P = ParamSpec("P")
 
-__all__ = ["AsyncStore", "AsyncSteps", "Step", "Steps", "StepsContext", "Store"]
+__all__ = ["AsyncSteps", "AsyncStore", "Step", "Steps", "StepsContext", "Store"]
 
 
 class Steps:

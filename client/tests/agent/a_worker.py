@@ -74,8 +74,8 @@ async def work_async(delivery: Delivery) -> object:
     fail_if_asked(delivery)
     try:
         is_over = until_told(delivery.payload.get("seconds", 0))
-        while not is_over():
-            await asyncio.sleep(0.02)  # noqa: ASYNC110  a file says so, which is no event
+        while not is_over():  # noqa: ASYNC110  a file says so, which is no event
+            await asyncio.sleep(0.02)
     except (LeaseLost, Canceled) as error:
         note(type(error).__name__)
         raise

@@ -15,16 +15,25 @@ STEPS = 50
 POINTS = [f"{kind} {number}" for number in range(STEPS) for kind in ("effect", "done")]
 
 
-def test_killed_at_steps_and_within_them_it_goes_on_where_it_was(crew: Crew) -> None:
-    left = KILLS
+def test_killed_within_and_behind_steps_it_goes_on_where_it_was(crew: Crew) -> None:
+    left, effects = KILLS, 0
     while left > 0:
         here = min(left, len(POINTS))
-        _one_life(crew, [POINTS[number * len(POINTS) // here] for number in range(here)])
+        effects += _one_life(crew, [POINTS[number * len(POINTS) // here] for number in range(here)])
         left -= here
+    print(f"\n{KILLS} kills: no step that was done was done again, {effects} effects were repeated")
 
 
-def _one_life(crew: Crew, points: list[str]) -> None:
-    """One intent, whose agent is killed with SIGKILL at each of these points."""
+def test_a_program_killed_behind_the_47th_of_fifty_steps_has_fifty_effects_and_not_97(crew: Crew) -> None:
+    assert _one_life(crew, ["done 46"]) == 0
+
+
+def test_and_one_more_if_it_was_killed_within_the_47th(crew: Crew) -> None:
+    assert _one_life(crew, ["effect 46"]) == 1
+
+
+def _one_life(crew: Crew, points: list[str]) -> int:
+    """One intent, whose agent is killed with SIGKILL at each of these points; how many effects were repeated for it."""
     before = len(crew.notes())
     intent = crew.submit("steps", {"steps": STEPS}, max_delivery_attempts=len(points) + 5)
     for point, agent in zip(points, _prepared(crew, len(points)), strict=True):
@@ -47,6 +56,7 @@ def _one_life(crew: Crew, points: list[str]) -> None:
     assert [line for line in notes if line.startswith("done")] == [
         f"done {number}" for number in range(STEPS)
     ]
+    return len([line for line in notes if line.startswith("effect")]) - STEPS
 
 
 def _prepared(crew: Crew, number: int) -> Iterator[AgentProcess]:
