@@ -95,7 +95,7 @@ class Link:
             return False  # the server is away, or everything is blocked
         if answer.status_code == httpx.codes.OK:
             return not self._has_had_socket or failures >= FAILURES_WHERE_ONE_WAS
-        if answer.status_code in (401, 403, 404):
+        if answer.status_code in (400, 401, 403, 404):
             refusal = errors.of_answer(answer.status_code, _json(answer), path="/v1/me", text=answer.text)
             raise ended.refusal or refusal
         return False
