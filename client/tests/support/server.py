@@ -44,7 +44,7 @@ class Server:
                 stdout=log,
                 stderr=log,
             )
-        wait_until(self._answers, 120, "the server answers")
+        wait_until(self._answers, 300, "the server answers")
 
     def _answers(self) -> bool:
         assert self.process.poll() is None, self.log.read_text()[-3000:]
