@@ -12,7 +12,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, Protocol, TypeVar, cast
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
@@ -228,15 +228,23 @@ def _in_one(operation: Operation[Asked, Answer]) -> Write[Asked, Answer]:
     return write
 
 
-async def _submit(asked: Sequence[Submission]) -> list[Submitted | psycopg.Error]:
-    """Most intents pass unjudged, and take one statement. Those that a policy concerns get a transaction after that."""
-    answers: list[Submitted | psycopg.Error] = []
-    recorded = await run(partial(operations.submit, asked))
-    answers += recorded
-    if places := policing.unjudged(recorded):
-        for place, answer in zip(places, await _judged([asked[place] for place in places]), strict=True):
-            answers[place] = answer
-    return answers
+class Offer(Protocol):
+    """Room that is kept for intents until they are recorded."""
+
+    @property
+    def slots(self) -> Sequence[Slot | None]:
+        """The connection that waits for each of them, where one does."""
+
+    async def settle(self, leases: Sequence[Lease | None]) -> None:
+        """Hand these over, and give back the room that was not needed."""
+
+
+#: Who waits in this process for what is being submitted.
+Offering = Callable[[Sequence[Submission]], Offer | None]
+
+
+def no_offer(asked: Sequence[Submission]) -> None:
+    """Nobody does."""
 
 
 async def _judged(asked: Sequence[Submission]) -> list[Submitted | psycopg.Error]:
@@ -272,7 +280,8 @@ class Coalescers:
     """One event loop's coalescers, one for each operation that is asked by many."""
 
     def __init__(self) -> None:
-        self.submit: Coalescer[Submission, Submitted] = Coalescer("submit", _submit)
+        self.submit: Coalescer[Submission, Submitted] = Coalescer("submit", self._submit)
+        self.offering: Offering = no_offer
         self.acknowledge: Coalescer[Hold, Done] = Coalescer("acknowledge", _in_one(operations.acknowledge))
         self.finish: Coalescer[Ending, Done] = Coalescer("finish", _finish)
         self.checkpoint: Coalescer[Save, Saved] = Coalescer(
@@ -281,6 +290,28 @@ class Coalescers:
         self.report: Coalescer[Report, Done] = Coalescer("report", _in_one(progress.report))
         self.release: Coalescer[Release, Done] = Coalescer("release", _in_one(operations.release))
         self.extend: Coalescer[Hold, Done] = Coalescer("extend", _in_one(operations.extend))
+
+    async def _submit(self, asked: Sequence[Submission]) -> list[Submitted | psycopg.Error]:
+        """Most intents pass unjudged, and take one statement. Those that a policy concerns get one more after that."""
+        recorded = await self._record(asked)
+        answers: list[Submitted | psycopg.Error] = [*recorded]
+        if places := policing.unjudged(recorded):
+            for place, answer in zip(places, await _judged([asked[place] for place in places]), strict=True):
+                answers[place] = answer
+        return answers
+
+    async def _record(self, asked: Sequence[Submission]) -> list[Submitted]:
+        """Record these; what a connection of this process waits for is leased to it by the same statement."""
+        offer = self.offering(asked)
+        if offer is None:
+            return await run(partial(operations.submit, asked))
+        leases: Sequence[Lease | None] = ()
+        try:
+            answers = await run(partial(operations.submit, asked, slots=offer.slots))
+            leases = [answer.lease for answer in answers]
+        finally:
+            await offer.settle(leases)
+        return answers
 
 
 _coalescers: WeakKeyDictionary[asyncio.AbstractEventLoop, Coalescers] = WeakKeyDictionary()

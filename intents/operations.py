@@ -57,12 +57,18 @@ def document(value: Any) -> str:
 
 
 def submit(
-    asked: Sequence[Submission], changes: Changes, *, is_judged: bool = False
+    asked: Sequence[Submission],
+    changes: Changes,
+    *,
+    slots: Sequence[Slot | None] = (),
+    is_judged: bool = False,
 ) -> Steps[list[Submitted]]:
     """Record intents. A repeated idempotency key answers as the first time and records nothing.
 
+    `slots`, if any are given, has for each intent the connection that waits for it: it gets the lease at once.
     Those that a policy concerns are answered `policed` and recorded once they have been judged: see `policing`.
     """
+    slots = slots or [None] * len(asked)
     found = {
         row["intent_id"]: row
         for row in (
@@ -101,6 +107,9 @@ def submit(
                     "responses": [
                         document(each.response) if each.idempotency_key else None for each in asked
                     ],
+                    "sessions": [slot and slot.session for slot in slots],
+                    "lease_seconds": [slot and slot.seconds for slot in slots],
+                    "detached": [slot and slot.is_detached for slot in slots],
                 },
             )
         )
@@ -112,19 +121,52 @@ def submit(
     repeated = [each for each in asked if found[each.id]["outcome"] == "repeated"]
     known = yield from remembered(repeated)
     answers = []
-    for each in asked:
+    for each, slot in zip(asked, slots, strict=True):
         row = found[each.id]
         if row["outcome"] == "done":
             changes.intents.add(each.id)
             changes.events[EventType.SUBMITTED] += 1
-            if each.is_owed and not each.delay_seconds:
+            lease = _leased(each, slot, row) if slot else None
+            if lease:
+                changes.events[EventType.DELIVERED] += 1
+            elif each.is_owed and not each.delay_seconds:
                 changes.agents.add(each.recipient_id)
-            answers.append(Submitted("done", each.id, row["created_at"]))
+            answers.append(Submitted("done", each.id, row["created_at"], lease=lease))
         elif row["outcome"] == "repeated":
             answers.append(_repetition(each, known[each.sender_id, each.path, each.idempotency_key]))
         else:
             answers.append(Submitted(row["outcome"], each.id, row["created_at"]))
     return answers
+
+
+def _leased(asked: Submission, slot: Slot, row: Row) -> Lease | None:
+    """The lease that a new intent was recorded with, if it was."""
+    if row["lease_token"] is None:
+        return None
+    return Lease(
+        intent_id=asked.id,
+        agent_id=asked.recipient_id,
+        attempt=1,
+        max_attempts=asked.max_delivery_attempts,
+        lease_token=row["lease_token"],
+        lease_session=slot.session,
+        cursor=row["cursor"],
+        returns=0,
+        seq=3,
+        status="DELIVERED",
+        organization_id=asked.organization_id,
+        workspace_id=asked.workspace_id,
+        intent_type=asked.intent_type,
+        from_agent=asked.from_agent,
+        to_agent=asked.to_agent,
+        correlation_id=asked.correlation_id,
+        parent_id=asked.parent_id,
+        created_at=row["created_at"],
+        payload=asked.payload,
+        checkpoint_count=0,
+        traceparent=orjson.loads(asked.attributes).get("traceparent"),
+        at=row["created_at"],
+    )
 
 
 def remembered(asked: Sequence[Submission]) -> Steps[dict[tuple[Any, ...], Row]]:

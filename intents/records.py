@@ -63,6 +63,8 @@ class Submitted:
     response: dict[str, Any] | None = None
     #: What a policy says about it that does not let it pass.
     details: dict[str, Any] | None = None
+    #: A connection waited for it, and has it.
+    lease: Lease | None = None
 
 
 @dataclass(slots=True, frozen=True)

@@ -11,23 +11,22 @@ import asyncio
 import logging
 import time
 from collections import Counter, defaultdict
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
 from agents.postgres import DatabaseUnavailable
 from intents import coalescer
 from intents.errors import Outcome
+from intents.realtime import room
 from intents.realtime.mailbox import Closing, Mailbox
 from intents.realtime.observer import Observer
 from intents.realtime.stopping import stop
-from intents.records import Hold, Lease, Release, Row, Slot
+from intents.records import Hold, Lease, Release, Row, Submission
 from intents.telemetry import CLAIM_SECONDS, CLAIM_SIZE, CONNECTIONS, DELIVERIES
 
 logger = logging.getLogger(__name__)
 
-#: The most that one connection is given at a time, so that a large one leaves something for the others.
-LARGEST_SHARE = 256
 #: How long the lease of a closed connection is tried to be given back; then it runs out by itself.
 RELEASE_PATIENCE_SECONDS = 20.0
 
@@ -43,6 +42,9 @@ class Dispatcher:
         self._rung: set[int] = set()
         #: agents that may be owed more than there was room for when they were last claimed for
         self._unserved: set[int] = set()
+        #: agents for which a statement is under way that may fill their room
+        self._claiming: set[int] = set()
+        self._offered: set[int] = set()
         #: intents held here that are perhaps not any more
         self._doubtful: set[UUID] = set()
         self._wake = asyncio.Event()
@@ -60,9 +62,11 @@ class Dispatcher:
 
     def start(self) -> None:
         self._spawn(self._run())
+        coalescer.current().offering = self.offer
 
     async def stop(self) -> None:
         """End, once what the closed connections held is given back."""
+        coalescer.current().offering = coalescer.no_offer
         releases = [task for task in self._tasks if task.get_name() == "release"]
         if releases:
             await asyncio.wait(releases, timeout=2)
@@ -166,7 +170,8 @@ class Dispatcher:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            rung, self._rung = self._rung, set()
+            rung = self._rung - self._offered  # for those it is claimed when it is known what room is left
+            self._rung -= rung
             try:
                 if self._doubtful:
                     await self._look_at_doubtful()
@@ -184,17 +189,21 @@ class Dispatcher:
                 self.ring(rung)
 
     async def _claim(self, agents: set[int]) -> None:
-        shares = [(mailbox, slot) for agent_id in agents for mailbox, slot in self._slots(agent_id)]
-        room = Counter({slot.agent_id: slot.last for _, slot in shares})
-        self._unserved |= {agent_id for agent_id in agents if not room[agent_id]} & self._mailboxes.keys()
+        agents = agents & self._mailboxes.keys()
+        shares = [share for agent_id in agents for share in room.shares(self._mailboxes[agent_id])]
+        left = Counter({slot.agent_id: slot.last for _, slot in shares})
+        self._unserved |= agents - left.keys()
         if not shares:
             return
         started = time.perf_counter()
-        leases = await coalescer.claim([slot for _, slot in shares])
+        self._claiming = set(left)
+        try:
+            leases = await coalescer.claim([slot for _, slot in shares])
+        finally:
+            self._claiming = set()
         CLAIM_SECONDS.observe(time.perf_counter() - started)
         CLAIM_SIZE.observe(len(leases))
-        if not self.killed.isdisjoint(lease.agent_id for lease in leases):
-            leases = await self._still_held(leases)
+        leases = await self._still_held(leases)
         # A session may have two connections; each holds what it was given.
         by_slot: dict[tuple[int, UUID], list[Mailbox]] = defaultdict(list)
         for mailbox, slot in shares:
@@ -207,40 +216,41 @@ class Dispatcher:
         for agent_id in {mailbox.agent_id for mailbox in served} & self._mailboxes.keys():
             self._mailboxes[agent_id].sort(key=served.__contains__)  # to the end of the line
         # Those who got all they had room for are perhaps owed more. The others are rung for when they are.
-        room.subtract(lease.agent_id for lease in leases)
-        self._unserved -= room.keys()
-        full = {agent_id for agent_id, left in room.items() if left <= 0} & self._mailboxes.keys()
+        left.subtract(lease.agent_id for lease in leases)
+        self._unserved -= left.keys()
+        full = {agent_id for agent_id, missing in left.items() if missing <= 0} & self._mailboxes.keys()
         self._unserved |= full
         self.ring(full)
 
-    def _slots(self, agent_id: int) -> list[tuple[Mailbox, Slot]]:
-        """The shares of an agent's connections in what is due.
+    # -- what is submitted here ---------------------------------------------------------------------------------
 
-        Several connections take turns, one delivery each at first, then two, four and so on, so that little is shared
-        fairly and much in few pieces; and another of them begins each time.
-        """
-        mailboxes = self._mailboxes.get(agent_id, [])
-        if len(mailboxes) > 1:
-            mailboxes.append(mailboxes.pop(0))
-        room = {mailbox: min(mailbox.free, LARGEST_SHARE) for mailbox in mailboxes}
-        now = asyncio.get_running_loop().time()
-        if trusted := {box: left for box, left in room.items() if left and box.doubted_until <= now}:
-            room = trusted
-        piece = 1 if len(mailboxes) > 1 else LARGEST_SHARE
-        shares, first = [], 1
-        while any(room.values()):
-            for mailbox, left in room.items():
-                if size := min(left, piece):
-                    last = first + size - 1
-                    slot = Slot(agent_id, first, last, mailbox.session, mailbox.seconds, mailbox.is_detached)
-                    shares.append((mailbox, slot))
-                    room[mailbox] = left - size
-                    first = last + 1
-            piece *= 2
-        return shares
+    def offer(self, asked: Sequence[Submission]) -> room.Offer | None:
+        """Keep room for these new intents in connections that wait here, and whose agents are owed nothing else."""
+        barred = self._unserved | self._rung | self._claiming | self._offered | self.killed
+        takers = room.takers(asked, self._mailboxes, barred)
+        if not any(takers):
+            return None
+        offer = room.Offer(takers, self._take)
+        self._offered |= offer.agents  # nothing else is claimed for them meanwhile
+        return offer
+
+    async def _take(self, agents: set[int], given: Sequence[tuple[Mailbox, Lease]]) -> None:
+        try:
+            held = {lease.intent_id for lease in await self._still_held([lease for _, lease in given])}
+            for mailbox, lease in given:
+                if lease.intent_id in held:
+                    self._hand_over(mailbox, lease)
+        except DatabaseUnavailable:
+            logger.debug("nobody can say whether the leases of a killed agent still hold; they run out")
+        finally:
+            self._offered -= agents
+            if self._rung:
+                self._wake.set()
 
     async def _still_held(self, leases: list[Lease]) -> list[Lease]:
         """Those of these that were not taken back while the news of a kill overtook the claim."""
+        if self.killed.isdisjoint(lease.agent_id for lease in leases):
+            return leases
         holds = [
             Hold(each.intent_id, each.organization_id, agent_id=each.agent_id, token=each.lease_token)
             for each in leases
@@ -258,6 +268,7 @@ class Dispatcher:
             return
         mailbox.put(lease)
         self._holders[lease.intent_id] = mailbox
+        self._waiting = None
 
     def _ended(self, row: Row) -> None:
         """An intent that is held here ended by another's hand, or over another connection of its agent."""

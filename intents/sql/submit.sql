@@ -1,4 +1,5 @@
--- Record new intents with their first two events, and owe each to its agent.
+-- Record new intents with their first two events, and owe each to its agent. Those that a connection waits for (they
+-- come with its session) are leased to it at once, as `claim` would a moment later.
 -- A repeated idempotency key, and a deadline that has passed, record nothing.
 WITH sent AS (
     SELECT
@@ -12,7 +13,8 @@ WITH sent AS (
         %(parents)s::uuid[], %(scenarios)s::text[], %(steps)s::text[], %(retries)s::uuid[],
         %(deadlines)s::timestamptz[], %(ttls)s::int[], %(maxima)s::int[], %(actors)s::text[],
         %(is_owed)s::boolean[], %(delays)s::double precision[], %(reminders)s::int[],
-        %(keys)s::text[], %(paths)s::text[], %(hashes)s::bytea[], %(responses)s::text[]
+        %(keys)s::text[], %(paths)s::text[], %(hashes)s::bytea[], %(responses)s::text[],
+        %(sessions)s::uuid[], %(lease_seconds)s::int[], %(detached)s::boolean[]
     ) AS sent (
         id, organization_id, workspace_id, recipient_id,
         sender_id, intent_type, correlation_id, to_agent,
@@ -20,7 +22,8 @@ WITH sent AS (
         parent_id, scenario_id, step_id, retry_of_id,
         deadline_at, ttl_seconds, max_delivery_attempts, actor,
         is_owed, delay_seconds, remind_after_seconds,
-        key, path, request_hash, response
+        key, path, request_hash, response,
+        session, lease_seconds, is_detached
     )
 ),
 unkilled AS (
@@ -65,7 +68,18 @@ named AS (
     RETURNING intent_id
 ),
 accepted AS (
-    SELECT * FROM timely WHERE key IS NULL OR id IN (SELECT intent_id FROM named)
+    SELECT
+        timely.*,
+        CASE WHEN leased.is_leased THEN nextval('intents_delivery_cursor') ELSE 0 END AS cursor,
+        CASE WHEN leased.is_leased THEN gen_random_uuid() END AS token,
+        leased.is_leased
+    FROM timely
+    CROSS JOIN LATERAL (
+        SELECT
+            timely.session IS NOT NULL AND timely.is_owed AND timely.delay_seconds = 0
+            AND timely.recipient_id IN (SELECT unkilled.id FROM unkilled) AS is_leased
+    ) AS leased
+    WHERE timely.key IS NULL OR timely.id IN (SELECT named.intent_id FROM named)
 ),
 created AS (
     INSERT INTO intents_intent (
@@ -77,7 +91,9 @@ created AS (
     SELECT
         id, organization_id, workspace_id, recipient_id, sender_id, intent_type, correlation_id, to_agent,
         from_agent, reply_to, payload::jsonb, attributes::jsonb, parent_id, scenario_id, step_id, retry_of_id,
-        ends_at, max_delivery_attempts, statement_timestamp(), 'SUBMITTED', 2, 0, statement_timestamp(), 0,
+        ends_at, max_delivery_attempts, statement_timestamp(),
+        CASE WHEN is_leased THEN 'DELIVERED' ELSE 'SUBMITTED' END, CASE WHEN is_leased THEN 3 ELSE 2 END,
+        CASE WHEN is_leased THEN 1 ELSE 0 END, statement_timestamp(), 0,
         ends_at IS NOT NULL OR remind_after_seconds IS NOT NULL OR scenario_id IS NOT NULL
     FROM accepted
 ),
@@ -88,12 +104,23 @@ logged AS (
     CROSS JOIN (
         VALUES (1, 'intent.created', 'CREATED'), (2, 'intent.submitted', 'SUBMITTED')
     ) AS first (seq, type, status)
+    UNION ALL
+    SELECT
+        id, 3, 'intent.delivered', 'DELIVERED', 'system', jsonb_build_object('delivery_attempt', 1),
+        statement_timestamp()
+    FROM accepted
+    WHERE is_leased
 ),
 owed AS (
-    INSERT INTO intents_delivery (intent_id, agent_id, due_at, attempt, max_attempts, returns, is_detached, cursor)
+    INSERT INTO intents_delivery (
+        intent_id, agent_id, due_at, attempt, max_attempts, returns, is_detached, cursor,
+        lease_token, lease_session, lease_seconds, lease_expires_at
+    )
     SELECT
-        id, recipient_id, statement_timestamp() + make_interval(secs => delay_seconds), 0,
-        max_delivery_attempts, 0, false, 0
+        id, recipient_id, statement_timestamp() + make_interval(secs => delay_seconds),
+        CASE WHEN is_leased THEN 1 ELSE 0 END, max_delivery_attempts, 0, is_leased AND is_detached, cursor,
+        token, CASE WHEN is_leased THEN session END, CASE WHEN is_leased THEN lease_seconds END,
+        CASE WHEN is_leased THEN statement_timestamp() + make_interval(secs => lease_seconds) END
     FROM accepted
     WHERE is_owed
     ORDER BY id
@@ -114,6 +141,7 @@ SELECT
         WHEN accepted.id IS NOT NULL THEN 'done'
         ELSE judged.outcome
     END AS outcome,
+    accepted.token AS lease_token, accepted.cursor,
     statement_timestamp() AS created_at
 FROM judged
 LEFT JOIN accepted USING (id)
