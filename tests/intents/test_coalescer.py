@@ -14,8 +14,8 @@ from django.db import connection
 from agents import postgres
 from agents.models import Agent
 from intents import coalescer
-from intents.coalescer import MAX_ROWS, Coalescer
 from intents.errors import Outcome
+from intents.gathering import MAX_ROWS, Coalescer
 from intents.lifecycle import EventType, Status, WaitingReason
 from intents.models import Delivery, Intent
 from intents.records import Ending, Submission, Submitted, Wait
