@@ -114,6 +114,7 @@ PAGES: Final[dict[str, str]] = {
     "/": "everybody: leads to one's workspace, or to the login",
     "/login/": "everybody",
     "/logout/": "everybody",
+    "/invitation/": "everybody who has been given the link",
     "/account/": "people, each to their own; the colours everybody",
     "/admin/": "users who are superusers, but for the login itself",
 }
@@ -128,7 +129,6 @@ PLACES: Final[dict[str, Role]] = {
     "dead-letters/": Role.VIEWER,
     "intents/<uuid:intent_id>/": Role.VIEWER,
     "intents/<uuid:intent_id>/events/": Role.VIEWER,
-    "/invitation/": "everybody who has been given the link",
     "intents/<uuid:intent_id>/actions/": Role.VIEWER,
     "intents/<uuid:intent_id>/export/": Role.VIEWER,
     "intents/<uuid:intent_id>/cancellation/": Role.OPERATOR,
@@ -143,19 +143,11 @@ PLACES: Final[dict[str, Role]] = {
     "agents/<slug:service_account_id>/resumption/": Role.OPERATOR,
     "keys/": Role.VIEWER,
     "keys/new/": Role.ADMIN,
+    "keys/issued/<slug:ticket>/": Role.ADMIN,
     "keys/<slug:key_id>/rotation/": Role.ADMIN,
     "keys/<slug:key_id>/revocation/": Role.ADMIN,
     "audit/": Role.OPERATOR,
     "audit/export/": Role.OPERATOR,
-}
-
-#: live parts of those pages, as server-sent events below /live/o/<organization>/<workspace>/: the same members
-LIVE: Final[dict[str, Role]] = {
-    "": Role.VIEWER,
-    "intents": Role.VIEWER,
-    "intents/<uuid:intent_id>": Role.VIEWER,
-    "keys/issued/<slug:ticket>/": Role.ADMIN,
-}
     "settings/": Role.ADMIN,
     "settings/organization/": Role.ADMIN,
     "settings/workspaces/": Role.ADMIN,
@@ -165,3 +157,11 @@ LIVE: Final[dict[str, Role]] = {
     "settings/members/<int:membership_id>/removal/": Role.ADMIN,
     "settings/members/<int:membership_id>/invitation/": Role.ADMIN,
     "settings/invited/<slug:ticket>/": Role.ADMIN,
+}
+
+#: live parts of those pages, as server-sent events below /live/o/<organization>/<workspace>/: the same members
+LIVE: Final[dict[str, Role]] = {
+    "": Role.VIEWER,
+    "intents": Role.VIEWER,
+    "intents/<uuid:intent_id>": Role.VIEWER,
+}
