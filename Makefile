@@ -14,7 +14,7 @@ PRODUCTION_CHECK := DJANGO_SETTINGS_MODULE=controlplane.settings.production PERD
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	--no-emit-index-url $(LOCK_OPTIONS)
 
-.PHONY: demo up test kills adapters deep chaos check bench lock format
+.PHONY: demo up test kills adapters deep chaos chaos-mutations check bench lock format
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/installed ## Play the story of an agent that is killed in the middle of its work
@@ -42,7 +42,10 @@ deep: $(VENV)/installed ## Hold 600 fresh random histories against the ledger; t
 
 # PROFILE=night takes an hour and writes docs/chaos.md; SEED=… repeats a schedule.
 chaos: $(VENV)/installed ## Break everything while it works, and judge whether a promise was broken
-	$(BIN)/python -m tests.chaos $(if $(PROFILE),--profile $(PROFILE)) $(if $(SEED),--seed $(SEED)) $(CHAOS_OPTIONS)
+	@$(BIN)/python -m tests.chaos $(if $(PROFILE),--profile $(PROFILE)) $(if $(SEED),--seed $(SEED)) $(CHAOS_OPTIONS)
+
+chaos-mutations: $(VENV)/installed ## Break promises on purpose, and see that each is noticed
+	@$(BIN)/python -m tests.chaos.prove
 
 check: $(VENV)/installed ## Everything that can be told without running it
 	$(BIN)/ruff check .

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections import deque
+from contextlib import ExitStack, suppress
 from itertools import count
 from types import TracebackType
 from typing import Any, Self
@@ -25,10 +27,10 @@ class Hand:
         self, account: Account, base_url: str, *, room: int = 1, client: str = "perdure/0.1.0"
     ) -> None:
         headers = {"Authorization": f"Bearer {account.key}"}
-        self._socket = connect(
-            base_url.replace("http", "ws", 1) + "/ws/agent",
-            additional_headers=headers,
-            user_agent_header=client,
+        address = base_url.replace("http", "ws", 1) + "/ws/agent"
+        self._open = ExitStack()
+        self._socket = self._open.enter_context(
+            connect(address, additional_headers=headers, user_agent_header=client)
         )
         self._refs = count(1)
         self._waiting: deque[Delivery] = deque()
@@ -93,9 +95,10 @@ class Hand:
     def drop(self) -> None:
         """Be gone, as a process that dies is: nothing is said."""
         self._is_over.set()
-        self._socket.socket.close()
-        self._socket.close()
+        with suppress(OSError):
+            self._socket.socket.shutdown(socket.SHUT_RDWR)
         self._heart.join()
+        self._open.close()
 
     def __enter__(self) -> Self:
         return self

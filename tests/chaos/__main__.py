@@ -9,7 +9,9 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.chaos import nemesis, report
 from tests.chaos.profiles import PROFILES, Profile, schedule
@@ -18,6 +20,7 @@ from tests.servers import REPOSITORY, wait_until
 
 #: After the last fault everything owed has to be done within so many seconds.
 DRAIN_SECONDS = 60
+PAGE = REPOSITORY / "docs" / "chaos.md"
 WARM_UP_SECONDS = 6
 
 
@@ -51,21 +54,28 @@ def main() -> int:
     directory = options.directory or fresh_directory()
     say(f"profile {profile.name}, seed {options.seed}; history, rows and logs: {directory}")
     began = time.time()
-    skipped, code, verdicts = run(profile, options.seed, directory, options.mutation)
-    facts = report.facts(profile, options.seed, time.time() - began, skipped, verdicts, directory)
+    came = run(profile, options.seed, directory, options.mutation)
+    seconds = time.time() - began
+    facts = report.facts(profile, options.seed, seconds, came.slowness, came.skipped, came.verdicts)
     options.report.write_text(json.dumps(facts, indent=1) + "\n")
-    if options.page:
-        options.page.write_text(report.page(facts))
-    say(
-        f"{'every promise was kept' if code == 0 else 'a promise was BROKEN'}; seed {options.seed}, {options.report}"
-    )
-    return code
+    if page := options.page or (PAGE if profile.is_full and not options.only else None):
+        page.write_text(report.page(facts))
+    outcome = "every promise was kept" if facts["all_kept"] else "a promise was BROKEN"
+    say(f"{outcome}; seed {options.seed}, {options.report}")
+    return 0 if facts["all_kept"] else 1
 
 
-def run(
-    profile: Profile, seed: int, directory: Path, mutation: str = ""
-) -> tuple[list[str], int, dict[str, object]]:
-    """One run from the first process to the verdict: what was skipped, the checker's exit code, its verdicts."""
+@dataclass(frozen=True)
+class Came:
+    """What a run came to."""
+
+    skipped: list[str]
+    slowness: float
+    verdicts: dict[str, Any]
+
+
+def run(profile: Profile, seed: int, directory: Path, mutation: str = "") -> Came:
+    """One run from the first process to the verdict."""
     planned = schedule(profile, seed)
     (directory / "schedule.json").write_text(
         json.dumps(
@@ -86,12 +96,12 @@ def run(
         time.sleep(2)
         world.note_resources("after")
         say("judging")
-        judged = subprocess.run(
+        subprocess.run(
             [sys.executable, "-m", "tests.chaos.checker", str(directory), "--database", world.database_url],
             cwd=REPOSITORY,
             check=False,
         )
-    return skipped, judged.returncode, json.loads((directory / "verdicts.json").read_text())
+    return Came(skipped, world.slowness, json.loads((directory / "verdicts.json").read_text()))
 
 
 def drain(world: World) -> None:

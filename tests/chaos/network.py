@@ -43,6 +43,7 @@ class Network:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            start_new_session=True,
         )
         assert self._process.stdout
         assert json.loads(self._process.stdout.readline())["listening"] == len(self.routes)

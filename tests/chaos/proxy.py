@@ -22,6 +22,8 @@ import asyncio
 import contextlib
 import json
 import random
+import socket
+import struct
 import sys
 from itertools import count
 from typing import Any
@@ -60,7 +62,7 @@ class Route:
 
     def _abort(self, writers: set[asyncio.StreamWriter]) -> None:
         for writer in list(writers):
-            writer.transport.abort()
+            _reset(writer)
         writers.clear()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -70,7 +72,7 @@ class Route:
                 raise ConnectionError("cut")
             there, back = await self._connect()
         except OSError:
-            writer.transport.abort()
+            _reset(writer)
             return
         self._writers |= {writer, back}
         up = asyncio.ensure_future(self._pump(reader, back, writer, is_answer=False))
@@ -123,8 +125,8 @@ class Route:
             if is_answer:
                 writer.close()
         except (OSError, RuntimeError, ValueError):
-            writer.transport.abort()
-            other.transport.abort()
+            _reset(writer)
+            _reset(other)
 
     async def _trickle(self, writer: asyncio.StreamWriter, data: bytes) -> None:
         for start in range(0, len(data), TRICKLE_BYTES):
@@ -148,6 +150,14 @@ async def serve(routes: dict[str, Any]) -> None:
         route = found[told["route"]]
         route.become(told["mode"])
         _say({"route": route.name, "mode": route.mode, "touched": route.touched})
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    """Close with a reset rather than a goodbye."""
+    wire = writer.get_extra_info("socket")
+    with contextlib.suppress(OSError):
+        wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
 
 
 def _say(said: dict[str, Any]) -> None:

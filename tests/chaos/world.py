@@ -149,6 +149,7 @@ class World:
                         stdout=log,
                         stderr=log,
                         text=True,
+                        start_new_session=True,
                     )
                 )
 

@@ -11,14 +11,7 @@ import json
 import sys
 from pathlib import Path
 
-from tests.chaos.checker import (  # noqa: F401  each registers its checks
-    accepting,
-    evidence as evidences,
-    holding,
-    living,
-    observing,
-    running,
-)
+from tests.chaos.checker import evidence as evidences
 from tests.chaos.checker.figures import figures
 from tests.chaos.checker.verdicts import judge
 from tests.chaos.history import read

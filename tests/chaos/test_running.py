@@ -1,0 +1,242 @@
+"""What a run is made of, each piece by itself: schedules, failpoints, mutations, wires, history and page."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.chaos import report
+from tests.chaos.checker.figures import figures
+from tests.chaos.checker.verdicts import CHECKS, judge
+from tests.chaos.faults import FAULTS
+from tests.chaos.history import Journal, read
+from tests.chaos.launch import FAILPOINTS
+from tests.chaos.mutations import MUTATIONS
+from tests.chaos.network import Network
+from tests.chaos.profiles import PROFILES, schedule
+from tests.chaos.resp import Messages
+from tests.chaos.stories import good
+from tests.servers import REPOSITORY
+
+
+def test_a_seed_is_a_schedule() -> None:
+    quick = PROFILES["quick"]
+
+    assert schedule(quick, 4711) == schedule(quick, 4711)
+    assert schedule(quick, 4711) != schedule(quick, 4712)
+
+
+def test_a_night_has_every_fault_many_times() -> None:
+    planned = [one.fault for one in schedule(PROFILES["night"], 1)]
+
+    assert min(planned.count(name) for name in FAULTS) > 5
+
+
+def test_mutations_name_checks_and_faults_that_there_are() -> None:
+    for mutation in MUTATIONS.values():
+        assert mutation.red in CHECKS
+        assert set(mutation.faults) <= FAULTS.keys()
+
+
+def launched(**environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "tests.chaos.launch", "web"],
+        cwd=REPOSITORY,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_nothing_is_broken_under_the_settings_of_production() -> None:
+    refused = launched(
+        DJANGO_SETTINGS_MODULE="controlplane.settings.production", CHAOS_FAILPOINT="after-submit"
+    )
+
+    assert refused.returncode == 1
+    assert "production" in refused.stderr
+
+
+def test_no_module_of_the_product_knows_of_failpoints_or_mutations() -> None:
+    product = [
+        path for part in ("agents", "controlplane", "intents") for path in (REPOSITORY / part).rglob("*.py")
+    ]
+    named = [path for path in product if "CHAOS_" in path.read_text() or "tests.chaos" in path.read_text()]
+
+    assert len(product) > 100
+    assert named == []
+
+
+def test_a_process_dies_at_its_failpoint_and_not_before(tmp_path: Path) -> None:
+    code = (
+        "import asyncio, sys; import django; django.setup()\n"
+        "from intents import coalescer\n"
+        "async def execute(connection, statement): print('did', statement[0], flush=True); return []\n"
+        "coalescer._execute = execute\n"
+        "from tests.chaos.launch import arm; arm(sys.argv[1])\n"
+        "async def main():\n"
+        "    for name in ('claim', 'submit', 'submit', 'finish'): await coalescer._execute(None, (name, {}))\n"
+        "asyncio.run(main())"
+    )
+    for failpoint, done in (("after-submit:2", 3), ("before-submit:2", 2), ("before-claim:1", 0)):
+        died = subprocess.run(
+            [sys.executable, "-c", code, failpoint],
+            cwd=REPOSITORY,
+            env={
+                **os.environ,
+                "DJANGO_SETTINGS_MODULE": "controlplane.settings.test",
+                "PERDURE_HOME": str(tmp_path),
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (died.returncode, died.stdout.count("did")) == (-9, done), died.stderr
+    assert {"before-finish", "after-finish"} <= set(FAILPOINTS)
+
+
+# -- the wires ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def echo() -> Iterator[tuple[Network, socket.socket]]:
+    """A network with one route, to a server that this test accepts for."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(20)
+        network = Network()
+        network.route("wire", f"127.0.0.1:{server.getsockname()[1]}")
+        network.start()
+        yield network, server
+        network.stop()
+
+
+def connected(network: Network, server: socket.socket) -> tuple[socket.socket, socket.socket]:
+    """Both ends of a connection through the wire."""
+    client = socket.create_connection(("127.0.0.1", network.port("wire")), timeout=20)
+    there, _ = server.accept()
+    there.settimeout(20)
+    return client, there
+
+
+def test_a_frozen_wire_holds_what_is_sent_and_closes_nothing(echo: tuple[Network, socket.socket]) -> None:
+    client, there = connected(*echo)
+    with client, there, echo[0].broken("freeze", "wire"):
+        client.sendall(b"hello")
+        there.settimeout(0.5)
+        with pytest.raises(TimeoutError):
+            there.recv(10)
+        echo[0].set("wire", "pass")
+        there.settimeout(20)
+        assert there.recv(10) == b"hello"
+
+
+def test_a_mute_wire_takes_requests_and_loses_answers(echo: tuple[Network, socket.socket]) -> None:
+    client, there = connected(*echo)
+    with client, there:
+        echo[0].set("wire", "mute")
+        client.sendall(b"ask")
+        assert there.recv(10) == b"ask"
+        there.sendall(b"answer")
+        client.settimeout(0.5)
+        with pytest.raises(TimeoutError):
+            client.recv(10)
+        assert echo[0].set("wire", "pass") == 1
+        client.settimeout(20)
+        with pytest.raises(ConnectionResetError):
+            client.recv(10)
+
+
+def test_a_cut_wire_resets(echo: tuple[Network, socket.socket]) -> None:
+    client, there = connected(*echo)
+    with client, there:
+        echo[0].set("wire", "cut")
+        with pytest.raises(ConnectionResetError):
+            client.recv(10)
+
+
+MESSAGE = b"*3\r\n$7\r\nmessage\r\n$4\r\nroom\r\n$5\r\nhello\r\n"
+PUSHED = b">" + MESSAGE[1:]
+SUBSCRIBED = b"*3\r\n$9\r\nsubscribe\r\n$4\r\nroom\r\n:1\r\n"
+
+
+@pytest.mark.parametrize("message", [MESSAGE, PUSHED], ids=["reply", "push"])
+def test_a_deaf_wire_drops_messages_and_passes_all_else(message: bytes) -> None:
+    data = SUBSCRIBED + message + b"+PONG\r\n" + message + b"$-1\r\n%1\r\n+a\r\n:1\r\n"
+    for size in (1, 7, len(data)):
+        messages = Messages(random.Random(1))
+        pieces = [messages.treat(data[start : start + size], "deaf") for start in range(0, len(data), size)]
+        assert b"".join(pieces) == data.replace(message, b"")
+
+
+def test_shuffled_messages_are_all_there_at_least_once() -> None:
+    messages = Messages(random.Random(1))
+    sent = [MESSAGE.replace(b"hello", b"%05d" % number) for number in range(50)]
+    passed = messages.treat(b"".join(sent), "shuffle") + messages.rest()
+
+    assert all(each in passed for each in sent)
+    assert len(passed) > len(MESSAGE) * 50
+    assert passed != b"".join(sorted(sent))
+
+
+# -- what is written down -------------------------------------------------------------------------------------------
+
+
+def test_a_history_is_read_in_the_order_of_its_times_whoever_wrote_it(tmp_path: Path) -> None:
+    first, second = Journal(tmp_path, "first"), Journal(tmp_path, "second")
+    one = first.invoke("submit", marker="a")
+    other = second.invoke("submit", marker="b")
+    other.unknown()
+    one.ok(intent="i")
+
+    entries = read(tmp_path)
+
+    assert [(entry["who"], entry["kind"]) for entry in entries] == [
+        ("first", "invoke"),
+        ("second", "invoke"),
+        ("second", "unknown"),
+        ("first", "ok"),
+    ]
+
+
+def told(spoil: bool) -> dict[str, Any]:
+    """The facts of an invented run."""
+    story = good()
+    if spoil:
+        story.row("intent", id="i-done")["seq"] = 9
+    evidence = story.evidence()
+    checks = [
+        {"name": each.name, "promise": each.promise, "kept": each.is_kept, "objections": each.objections}
+        for each in judge(evidence)
+        if each.name != "load-was-real"
+    ]
+    verdicts = {"figures": figures(evidence), "checks": checks}
+    return report.facts(PROFILES["night"], 4711, 90, 1.0, ["fill the disk: no root"], verdicts)
+
+
+def test_the_page_has_the_seed_every_fault_and_every_check() -> None:
+    facts = json.loads(json.dumps(told(spoil=False)))
+    page = report.page(facts)
+
+    assert facts["all_kept"] is True
+    assert "| Seed | 4711 |" in page
+    assert all(f"| {name} | " in page for name in FAULTS)
+    assert all(f"`{name}`" in page for name in CHECKS if name != "load-was-real")
+    assert "**no**" not in page
+    assert "Skipped: fill the disk: no root." in page
+
+
+def test_the_page_hides_no_broken_promise() -> None:
+    facts = told(spoil=True)
+
+    assert facts["all_kept"] is False
+    assert "**no**" in report.page(facts)
