@@ -22,6 +22,7 @@ from psycopg_pool import PoolTimeout
 
 from agents.errors import ApiError, RateLimited
 from agents.postgres import DatabaseUnavailable
+from controlplane.redaction import without_keys
 
 log = structlog.get_logger(__name__)
 
@@ -59,14 +60,15 @@ def envelope(
     details: Mapping[str, Any] | None = None,
     extra: Mapping[str, Any] | None = None,
 ) -> HttpResponse:
-    """An error answer. `extra` joins the top level of the body, where some clients look."""
+    """An error answer, which repeats no key. `extra` joins the top level of the body, where some clients look."""
     code = code or CODES.get(status, "internal_error" if status >= 500 else "bad_request")
     body = {
         **(extra or {}),
         "error": {"code": code, "message": message, "details": details or {}},
         "detail": message,
     }
-    return HttpResponse(orjson.dumps(body, default=str), status=status, content_type=JSON)
+    content = without_keys(orjson.dumps(body, default=str))
+    return HttpResponse(content, status=status, content_type=JSON)
 
 
 def answer_to(error: BaseException) -> HttpResponse:

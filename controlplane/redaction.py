@@ -6,8 +6,11 @@ import re
 from collections.abc import MutableMapping
 from typing import Any
 
+from django.http import HttpRequest
+
 #: An API key, wherever it stands in a text.
 KEY = re.compile(r"axme_sa_[A-Za-z0-9_-]+")
+KEY_BYTES = re.compile(KEY.pattern.encode())
 #: PostgreSQL explains a violated constraint with the whole row, payload included.
 ROW = re.compile(r"^.*?(DETAIL|CONTEXT):.*$", re.MULTILINE)
 
@@ -23,11 +26,19 @@ PAYLOAD_NAMES = frozenset(
 
 def redact(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """A structlog processor: drops payloads and secrets by name, and keys by their look, at any depth."""
+    if isinstance(request := event.get("request"), HttpRequest):
+        # Django gives its own lines the request, which shows itself with its query.
+        event["request"] = f"{request.method} {request.path}"
     for name, value in event.items():
         event[name] = REMOVED if name.lower() in SECRET_NAMES | PAYLOAD_NAMES else _without_keys(value)
     if isinstance(text := event.get("exception"), str):
         event["exception"] = ROW.sub(rf"\1: {REMOVED}", text)
     return event
+
+
+def without_keys(content: bytes) -> bytes:
+    """The same text with what looks like a key taken out: where it came from is no reason to repeat it."""
+    return KEY_BYTES.sub(b"axme_sa_[removed]", content) if b"axme_sa_" in content else content
 
 
 def _without_keys(value: Any) -> Any:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from uuid import UUID
 
 import pytest
 
+from controlplane.envelope import envelope
 from tests.controlplane.conftest import Edge
 
 JSON = {"content-type": "application/json"}
@@ -104,3 +106,10 @@ async def test_head_is_get_without_the_body(edge: Edge) -> None:
 
     assert (answer.status, answer.content) == (404, b"")
     assert int(answer.headers["content-length"]) > 0
+
+
+def test_an_error_repeats_no_key_wherever_it_was_written() -> None:
+    answer = envelope(404, "there is no axme_sa_sa_1_hush", details={"path": ["/v1/axme_sa_sa_1_hush/x"]})
+
+    assert b"hush" not in answer.content
+    assert json.loads(answer.content)["error"]["details"] == {"path": ["/v1/axme_sa_[removed]/x"]}

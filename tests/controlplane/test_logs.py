@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import structlog
 from django.conf import settings
+from django.test import RequestFactory
 
 from controlplane import facts
 from controlplane.access_log import log_access
@@ -60,6 +61,16 @@ def test_the_row_that_postgresql_quotes_is_left_out_of_a_traceback(lines: Lines)
     assert "violates a constraint" in line["exception"]
     assert "my payload" not in line["exception"]
     assert "axme_sa_a_b" not in line["event"]
+
+
+def test_a_line_of_djangos_own_names_its_request_without_the_query(lines: Lines) -> None:
+    request = RequestFactory().get("/nonsense/", {"token": "hush"})
+
+    logging.getLogger("django.request").warning("Not Found: %s", request.path, extra={"request": request})
+
+    [line] = lines()
+    assert line["request"] == "GET /nonsense/"
+    assert "hush" not in json.dumps(line)
 
 
 async def test_failed_and_slow_requests_are_logged_and_quick_ones_not(edge: Edge, lines: Lines) -> None:
