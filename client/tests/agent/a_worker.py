@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import signal
 import sys
 import threading
 import time
@@ -167,5 +168,16 @@ def with_nul(delivery: Delivery) -> object:
 
 
 agent.handler("test.work.*")(work_async if kind == "async" else work)
-stop_at = sys.stdin.readline().strip()
-agent.run()
+if kind == "many":
+    # A process for each line, begun by this one, which has loaded everything. Nobody waits for those that were killed.
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    for line in sys.stdin:
+        if (process := os.fork()) == 0:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            stop_at = line.strip()
+            agent.run()
+            sys.exit()
+        print(process, flush=True)
+else:
+    stop_at = sys.stdin.readline().strip()
+    agent.run()

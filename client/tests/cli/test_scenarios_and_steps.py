@@ -76,3 +76,17 @@ def test_tasks_for_people_are_there_or_said_to_be_missing(cli: Cli, server: Serv
     listed, approved = cli("tasks", "list", "--json"), cli("tasks", "approve", intent_id, "--json")
     assert (listed.exit_code, approved.exit_code) == expected, (listed, approved)
     assert cli("tasks", "reject", uuid.uuid4(), "--json").exit_code == 4
+
+
+def test_apply_can_watch_a_scenario_to_its_end(cli: Cli, worker: Worker, tmp_path: Path) -> None:
+    bundle = json.loads(SCENARIO.read_text())
+    bundle["agents"][0]["address"] = worker.address
+    file = tmp_path / "scenario.json"
+    file.write_text(json.dumps(bundle))
+
+    for verb, status, exit_code in (("complete", "COMPLETED", 0), ("fail", "FAILED", 1)):
+        work = worker.does(verb)
+        watched = cli("scenarios", "apply", file, "--watch", "--timeout", "60", "--json")
+        work.join(60)
+        assert (watched.exit_code, watched.document["status"]) == (exit_code, status), watched
+    assert cli("scenarios", "apply", file, "--watch", "--timeout", "0.5", "--json").exit_code == 9
