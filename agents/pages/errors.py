@@ -35,10 +35,11 @@ def show(request: HttpRequest, status: int, message: str) -> HttpResponse:
 
 def refusal(request: HttpRequest, error: ApiError) -> HttpResponse:
     """What the domain said."""
-    return show(request, error.status, _sentence(error.message))
+    return show(request, error.status, sentence(error.message))
 
 
-def _sentence(message: str) -> str:
+def sentence(message: str) -> str:
+    """The message as a page says it."""
     ending = "" if message.endswith((".", "!", "?")) else "."
     return message[:1].upper() + message[1:] + ending
 

@@ -19,6 +19,7 @@ from agents.errors import Conflict, Invalid
 from agents.key_desk import Issued
 from agents.models import AGENT_SCOPES, Agent, AgentStatus, ApiKey, Role, Scope
 from agents.pages import once
+from agents.pages.errors import sentence
 from agents.pages.shell import PageRequest, page
 
 PER_PAGE = 100
@@ -98,7 +99,7 @@ def new(request: PageRequest) -> HttpResponse:
             expires_at=_expiry(typed["expires"]),
         )
     except (Invalid, Conflict) as error:
-        return _form(request, typed, problem=error.message, status=error.status)
+        return _form(request, typed, problem=sentence(error.message), status=error.status)
     return _shown_once(request, issued)
 
 
@@ -113,7 +114,7 @@ def rotation(request: PageRequest, key_id: str) -> HttpResponse:
         try:
             issued = key_desk.rotate(operator, key_id, overlap=_overlap(request.POST.get("overlap", "")))
         except (Invalid, Conflict) as error:
-            problem, status = error.message, error.status
+            problem, status = sentence(error.message), error.status
         else:
             return _shown_once(request, issued, replaced=key_desk.find(operator, key_id))
     context = {"key": key, "state": state(key, timezone.now()), "overlaps": OVERLAPS, "problem": problem}

@@ -18,6 +18,7 @@ from agents.errors import ApiError
 from agents.membership import Added
 from agents.models import Role
 from agents.pages import once
+from agents.pages.errors import sentence
 from agents.pages.invitation import path_of
 from agents.pages.shell import PageRequest, page
 
@@ -120,7 +121,7 @@ def removal(request: PageRequest, membership_id: int) -> HttpResponse:
             messages.success(request, f"{member.user} is no member any more.")
             left = member.user_id == operator.user_id
             return HttpResponseRedirect(reverse("home"), status=303) if left else _back(request)
-    context = {"member": member, "problem": problem.message if problem else ""}
+    context = {"member": member, "problem": sentence(problem.message) if problem else ""}
     return render(request, "agents/member_removal.html", context, status=problem.status if problem else 200)
 
 
@@ -152,7 +153,7 @@ def _settings(
         "members": [(each, invitations.is_pending(each.user)) for each in membership.members(operator)],
         "divisions": organizing.workspaces(operator),
         "roles": ROLES,
-        "wrong": {"form": form, "message": error.message if error else "", **named},
+        "wrong": {"form": form, "message": sentence(error.message) if error else "", **named},
         "typed": request.POST,
     }
     return render(request, "agents/settings.html", context, status=error.status if error else 200)

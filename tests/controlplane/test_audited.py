@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, cast
 from uuid import UUID
 
 import httpx
@@ -204,7 +204,7 @@ class Desk:
         self.key = make_key(self.agent)[0]
 
     def post(self, path: str, **form: Any) -> HttpResponse:
-        answer: Any = self.client.post(f"/o/acme/prod/{path}", form)
+        answer: HttpResponse = cast(Any, self.client).post(f"/o/acme/prod/{path}", form)
         return answer
 
     def intent_id(self) -> UUID:

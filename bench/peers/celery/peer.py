@@ -58,7 +58,8 @@ class Peer(load.Peer):
                     raise RuntimeError(f"its worker ended with {worker.returncode}")
             yield
         finally:
-            await load.ended(worker)
+            worker.terminate()
+            await asyncio.wait_for(worker.wait(), 20)
 
     async def connect(self) -> None:
         # It would subscribe to a channel for each task; we read results in bulk, which costs it less.
