@@ -14,10 +14,12 @@ FIGURES = (
     "websocket_batched",
     "websocket_single",
     "http",
+    "http_batch",
     "websocket_backlog",
     "latency_websocket",
     "latency_sse",
     "latency_axme",
+    "latency_loaded",
     "redelivery_axme",
     "redelivery_websocket",
     "checkpoints",
@@ -30,8 +32,9 @@ FIGURES = (
 )
 #: What has to be chosen, for it takes long.
 LARGE, BESIDE = ("size", "dashboard_list"), tuple(f"peer_{entry.name}" for entry in PEERS)
+THROUGHPUT = ("websocket_batched", "websocket_single", "http", "http_batch")
 #: What of ours the peers are compared with.
-COMPARED = ("ceiling", "websocket_batched", "websocket_single", "http", "latency_websocket", "checkpoints")
+COMPARED = ("ceiling", *THROUGHPUT, "latency_websocket", "checkpoints")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,7 @@ class Options:
     web_processes: int
     frame: int
     window: int
+    backlog: int
     connections: int
     kills: int
     streams: int
@@ -70,6 +74,10 @@ def parse() -> Options:
     parser.add_argument("--web-processes", type=int, default=1, help="of the Perdure that is measured (1)")
     parser.add_argument("--frame", type=int, default=100, help="intents in a batched frame (100)")
     parser.add_argument("--window", type=int, default=4000, help="intents in flight over a websocket (4000)")
+    parser.add_argument(
+        "--backlog", type=int, default=100_000, metavar="INTENTS",
+        help="that wait for others in websocket_backlog (100,000)",
+    )  # fmt: skip
     parser.add_argument("--connections", type=int, default=32, help="HTTP connections of each side (32)")
     parser.add_argument("--kills", type=int, default=50, help="of an agent process (50)")
     parser.add_argument("--streams", type=int, default=2000, help="idle agents (2000)")

@@ -50,6 +50,7 @@ class Perdure:
         self.url = f"http://127.0.0.1:{self.port}"
         self.socket_url = f"ws://127.0.0.1:{self.port}/ws/agent"
         self.facts: dict[str, str] = {}
+        self._agents: dict[str, tuple[str, str]] = {}
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -114,7 +115,12 @@ class Perdure:
     # -- what the figures need of it --------------------------------------------------------------------------
 
     def agent(self, name: str, max_in_flight: int = 1) -> tuple[str, str]:
-        """The address of an agent of this name, and a key that is its own."""
+        """The address of an agent of this name, and a key that is its own; made when it is first asked for."""
+        if name not in self._agents:
+            self._agents[name] = self._make_agent(name, max_in_flight)
+        return self._agents[name]
+
+    def _make_agent(self, name: str, max_in_flight: int) -> tuple[str, str]:
         made = self.call("POST", "/v1/service-accounts", name=name, max_in_flight=max_in_flight)
         account = made["service_account"]
         key = self.call("POST", f"/v1/service-accounts/{account['service_account_id']}/keys")

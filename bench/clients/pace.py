@@ -95,11 +95,13 @@ async def main(of: Configuration) -> None:
     tell(ready=True)
     await told()
     tasks = []
-    ends_at = time.monotonic() + of["seconds"]
-    while time.monotonic() < ends_at:
+    next_at = time.monotonic()
+    ends_at = next_at + of["seconds"]
+    while next_at < ends_at:
         tasks.append(asyncio.create_task(submitter.submit()))
         # Not evenly: whatever else ticks in the system must not meet each one at the same moment.
-        await asyncio.sleep(random.uniform(0.5, 1.5) / of["rate"])
+        next_at += random.uniform(0.5, 1.5) / of["rate"]
+        await asyncio.sleep(max(0.0, next_at - time.monotonic()))
     await asyncio.gather(*tasks)
     await asyncio.sleep(1)  # the last results are still on their way
     tell(sent=len(tasks), waits=submitter.waits, answers=submitter.answers)

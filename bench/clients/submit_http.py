@@ -1,4 +1,4 @@
-"""Submits over HTTP, one intent a request on kept connections, and sees every outcome over one websocket.
+"""Submits over HTTP, an intent or a batch a request on kept connections, and sees every outcome over one websocket.
 
 The submission is what is measured; a websocket watches because it is the cheapest way for a submitter of many to see
 that each has ended. It is told of the ids that the answers gave, in frames of what has gathered.
@@ -27,6 +27,7 @@ class Submitter:
     def __init__(self, of: Configuration) -> None:
         self.intents = Intents(of["to_agent"])
         self.window: int = of["window"]
+        self.frame: int = of.get("frame", 1)
         self.ends_at = 0.0
         self.sent = self.ended = 0
         self.unwatched: list[str] = []
@@ -49,14 +50,23 @@ class Submitter:
     async def submit(self, connection: http.Connection) -> None:
         """Send one after the other while there is time and the window is not full."""
         while time.monotonic() < self.ends_at and not self.failure:
-            if self.sent - self.ended >= self.window:
+            if self.sent - self.ended + self.frame > self.window:
                 await self.hear()
                 continue
-            self.sent += 1
-            answer = await connection.post("/v1/intents", self.intents.next())
+            self.sent += self.frame
+            ids = await self.post(connection)
             if not self.unwatched:
                 asyncio.get_running_loop().call_later(GATHERING_SECONDS, self.watch)
-            self.unwatched.append(orjson.loads(answer)["intent_id"])
+            self.unwatched += ids
+
+    async def post(self, connection: http.Connection) -> list[str]:
+        """The ids of what one request has submitted."""
+        if self.frame == 1:
+            answer = orjson.loads(await connection.post("/v1/intents", self.intents.next()))
+            return [answer["intent_id"]]
+        intents = b",".join([self.intents.next() for _ in range(self.frame)])
+        answer = orjson.loads(await connection.post("/v1/intents/batch", b'{"intents":[%b]}' % intents))
+        return [result["intent_id"] for result in answer["results"]]
 
     def watch(self) -> None:
         intents, self.unwatched = self.unwatched, []

@@ -33,7 +33,7 @@ def measure(perdure: Perdure, name: str, by: str, count: int) -> Iterator[Figure
     time.sleep(SETTLE_SECONDS)
     before = _memory(perdure)
     with _crowd(perdure, by, count) as crowd:
-        crowd.read(150)
+        started = crowd.read(150)
         time.sleep(SETTLE_SECONDS)
         yield Figure(
             f"{name}.memory", (_memory(perdure) - before) / count / 1024, "KiB/stream", wanted="≤ 60"
@@ -48,7 +48,8 @@ def measure(perdure: Perdure, name: str, by: str, count: int) -> Iterator[Figure
             note = f"each asks anew once in {WAIT_SECONDS} s"
             yield Figure(f"{name}.cpu_reconnecting", share * 100, "% of a core", note=note)
             yield Figure(f"{name}.queries_reconnecting", queries, "transactions/s", note=note)
-        crowd.ask("check")
+        held = crowd.ask("check")["open"]  # an error if any of them was closed
+        yield Figure(f"{name}.held", held, "connections", note=f"of {started['open']}, to the end")
 
 
 def _crowd(perdure: Perdure, by: str, count: int) -> Client:

@@ -1,5 +1,7 @@
 """How soon, at a rate that keeps nobody busy: from submission to the handler's start, and to the result seen.
 
+And the same at half of what one Perdure can do, one intent a frame.
+
 Submission and handler are in different processes of one machine, whose monotonic clock they share; the time of the
 submission travels in the payload.
 """
@@ -9,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from bench.figures import throughput
 from bench.options import Options
 from bench.perdure import Perdure
 from bench.processes import Client
@@ -32,21 +35,40 @@ def figures(perdure: Perdure, options: Options) -> Iterator[Figure]:
             yield latency(f"{name}.start", waits["start"], wanted=wanted)
             yield latency(f"{name}.seen", waits["seen"], wanted="p50 ≤ 10")
             yield latency(f"{name}.accepted", waits["accepted"])
+    if options.wants("latency_loaded"):
+        yield from loaded(perdure, options)
 
 
-def measure(perdure: Perdure, by: str, module: str, seconds: float) -> dict[str, list[float]]:
+def loaded(perdure: Perdure, options: Options) -> Iterator[Figure]:
+    """By websocket, at half of saturation, which is measured right before."""
+    bench = throughput.Bench(perdure, options)
+    bench.websocket_single()
+    perdure.database.clean()
+    rate = bench.websocket_single().rate / 2
+    perdure.database.clean()
+    waits = measure(perdure, "websocket", "agent_websocket", options.seconds, rate)
+    note = f"at {len(waits['seen']) / options.seconds:,.0f}/s"
+    yield latency("latency_loaded.start", waits["start"], wanted="p99 ≤ 50", note=note)
+    yield latency("latency_loaded.seen", waits["seen"], note=note)
+    yield latency("latency_loaded.accepted", waits["accepted"], note=note)
+
+
+def measure(
+    perdure: Perdure, by: str, module: str, seconds: float, rate: float = RATE
+) -> dict[str, list[float]]:
     """The waits of one way, in seconds: until accepted, until the handler's start, until the result is seen."""
     address, key = _agent(perdure, module)
+    in_flight = 16 if rate == RATE else 256
     of: dict[str, Any] = {"key": key, "address": address}
     of["url"] = perdure.socket_url if module == "agent_websocket" else perdure.url
-    of |= {"batched": True, "max_in_flight": 16, "connections": 4}
+    of |= {"batched": True, "max_in_flight": in_flight, "connections": 4}
     pace: dict[str, Any] = {
         "by": by,
         "url": perdure.url,
         "socket_url": perdure.socket_url,
         "key": perdure.key,
     }
-    pace |= {"to_agent": address, "rate": RATE}
+    pace |= {"to_agent": address, "rate": rate}
     with Client(module, **of) as agent:
         agent.read()
         with Client("pace", seconds=1, **pace) as warming:
@@ -61,12 +83,6 @@ def measure(perdure: Perdure, by: str, module: str, seconds: float) -> dict[str,
     return {"start": said["waits"][warm:], "seen": done["waits"], "accepted": done["answers"]}
 
 
-_known: dict[tuple[str, str], tuple[str, str]] = {}
-
-
 def _agent(perdure: Perdure, module: str) -> tuple[str, str]:
-    """The agent of this way, made when it is first needed."""
-    if (perdure.url, module) not in _known:
-        in_flight = 1 if module == "agent_axme" else 16
-        _known[perdure.url, module] = perdure.agent(module.replace("_", "-"), in_flight)
-    return _known[perdure.url, module]
+    """The agent of this way."""
+    return perdure.agent(module.replace("_", "-"), 1 if module == "agent_axme" else 256)

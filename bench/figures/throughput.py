@@ -17,11 +17,12 @@ from bench.perdure import Perdure
 from bench.processes import Client
 from bench.report import Figure
 
-WANTED = {"websocket_batched": "≥ 1.0", "websocket_single": "≥ 0.5", "http": "≥ 0.25"}
-BACKLOG = 100_000
+WANTED = {"websocket_batched": "≥ 1.0", "websocket_single": "≥ 0.5", "http": "≥ 0.25", "http_batch": ""}
 BACKLOG_AGENTS = 20
 #: The largest part of a run that HTTP keeps in flight.
 HTTP_WINDOW = 512
+#: How many requests with batches are on their way at the same time.
+BATCH_CONNECTIONS = 4
 
 
 @dataclass(slots=True)
@@ -72,6 +73,24 @@ class Bench:
                 socket_url=self.perdure.socket_url,
                 seconds=self.options.seconds,
                 **common,
+                **submitter,
+            ),
+        )
+
+    def http_batch(self) -> Run:
+        """Requests of many; what answers them is an agent on a websocket, for over HTTP results go one by one."""
+        url = self.perdure.socket_url
+        agent = {"url": url, "key": self.key, "address": self.address, "max_in_flight": 2000}
+        submitter = {"key": self.perdure.key, "to_agent": self.address, "window": self.options.window}
+        return self._run(
+            lambda: Client("agent_websocket", batched=True, **agent),
+            lambda: Client(
+                "submit_http",
+                url=self.perdure.url,
+                socket_url=url,
+                connections=BATCH_CONNECTIONS,
+                frame=self.options.frame,
+                seconds=self.options.seconds,
                 **submitter,
             ),
         )
@@ -128,11 +147,12 @@ def backlog_figures(perdure: Perdure, options: Options) -> Iterator[Figure]:
         perdure.database.clean()
         alone = bench.websocket_batched()
         perdure.database.clean()
-        perdure.database.fill(BACKLOG, others, ended=False)
+        perdure.database.fill(options.backlog, others, ended=False)
         runs.append(bench.websocket_batched())
         ratios.append(runs[-1].rate / alone.rate)
     perdure.database.clean()
-    yield from _report("websocket_backlog", runs, median(ratios), "≥ 0.8", options)
+    note = f"{options.backlog:,} wait"
+    yield from _report("websocket_backlog", runs, median(ratios), "≥ 0.8", options, note)
 
 
 def _warm_up(perdure: Perdure, ceiling: Ceiling | None, measured: dict[str, Callable[[], Run]]) -> None:
@@ -143,9 +163,11 @@ def _warm_up(perdure: Perdure, ceiling: Ceiling | None, measured: dict[str, Call
         run()
 
 
-def _report(name: str, runs: list[Run], ratio: float, wanted: str, options: Options) -> Iterator[Figure]:
+def _report(
+    name: str, runs: list[Run], ratio: float, wanted: str, options: Options, note: str = ""
+) -> Iterator[Figure]:
     rates = [run.rate for run in runs]
-    yield Figure(name, median(rates), "lifecycles/s", ratio=ratio, wanted=wanted, runs=rates)
+    yield Figure(name, median(rates), "lifecycles/s", ratio=ratio, wanted=wanted, note=note, runs=rates)
     if options.cpu:
         for part in runs[0].processor:
             costs = [run.processor.get(part, 0.0) / run.count * 1e6 for run in runs]

@@ -16,7 +16,7 @@ import sys
 import time
 import traceback
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from importlib.metadata import version
 from typing import Any, ClassVar
 
@@ -35,6 +35,9 @@ DATA = "x" * 155
 class Peer:
     """One peer: how its worker runs, how its submitter submits and sees outcomes, and how it saves steps."""
 
+    #: calls at the same time, which is more where a call waits for the outcome; batches in flight
+    at_once: ClassVar[int] = AT_ONCE
+    batched_window: ClassVar[int] = BATCHED_WINDOW
     #: the distributions whose versions are reported
     MADE_OF: ClassVar[tuple[str, ...]] = ()
 
@@ -99,6 +102,17 @@ async def nothing() -> AsyncIterator[None]:
     yield
 
 
+async def ended(process: asyncio.subprocess.Process, patience: float = 15) -> None:
+    """End a process: gently, or else by force."""
+    with suppress(ProcessLookupError):
+        process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), patience)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+
 class Submitter:
     """Keeps a window of submissions without outcome until its time is over; then waits for the last."""
 
@@ -118,7 +132,8 @@ class Submitter:
 
     async def press(self, seconds: float, frame: int) -> dict[str, Any]:
         """As fast as it goes, `frame` in each call."""
-        at_once, window = (AT_ONCE, WINDOW) if frame == 1 else (BATCHES_AT_ONCE, BATCHED_WINDOW)
+        single, batched = (self.peer.at_once, WINDOW), (BATCHES_AT_ONCE, self.peer.batched_window)
+        at_once, window = single if frame == 1 else batched
         before, started = self.peer.seen_count, time.monotonic()
         ends_at = started + seconds
 
@@ -129,7 +144,7 @@ class Submitter:
                     continue
                 await self.peer.submit(self.payloads(frame))
 
-        async with asyncio.timeout(seconds + 60):
+        async with asyncio.timeout(seconds + 110):
             await asyncio.gather(*(submit() for _ in range(at_once)))
             while self.peer.open:
                 await self.hear()

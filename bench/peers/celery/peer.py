@@ -58,8 +58,7 @@ class Peer(load.Peer):
                     raise RuntimeError(f"its worker ended with {worker.returncode}")
             yield
         finally:
-            worker.terminate()
-            await asyncio.wait_for(worker.wait(), 20)
+            await load.ended(worker)
 
     async def connect(self) -> None:
         # It would subscribe to a channel for each task; we read results in bulk, which costs it less.

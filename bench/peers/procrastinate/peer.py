@@ -18,6 +18,7 @@ ENDED = "SELECT id, status::text AS status FROM procrastinate_jobs WHERE id = AN
 class Peer(load.Peer):
     """Jobs of one task; the outcome is the job's status, which is looked up for all open ones at once."""
 
+    batched_window = 1000  # it takes jobs one by one: more would only wait
     MADE_OF = ("procrastinate", "psycopg")
 
     async def _open(self, connections: int) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import signal
 import sys
 import time
 import uuid
@@ -21,10 +20,17 @@ from hypercorn.config import Config
 from bench.clients import http
 from bench.peers import load
 
-SERVER = "node_modules/.bin/restate-server"
+#: The program itself; what npm puts before it would forward signals that it has already.
+SERVER = "node_modules/@restatedev/restate-server-*/bin/restate-server"
 PARTITIONS = 4
 
 service = restate.Service("Bench")
+
+
+def server_program() -> str:
+    """Where npm has put the server for this machine."""
+    (program,) = Path(sys.prefix).glob(SERVER)
+    return str(program)
 
 
 @service.handler()
@@ -49,6 +55,7 @@ async def save() -> dict[str, int]:
 class Peer(load.Peer):
     """Calls of a handler through the server, each with an idempotency key; the answer is the outcome."""
 
+    at_once = 256
     MADE_OF = ("restate-sdk", "hypercorn")
 
     def working(self) -> AbstractAsyncContextManager[None]:
@@ -73,20 +80,18 @@ class Peer(load.Peer):
             "RESTATE_LISTEN_MODE": "tcp",
             "RESTATE_DEFAULT_NUM_PARTITIONS": str(PARTITIONS),
             "RESTATE_DISABLE_TELEMETRY": "true",
-            "RESTATE_LOG_FILTER": "warn",
+            "RESTATE_LOG_FILTER": "error,octocrab=off",
             "DO_NOT_TRACK": "1",
         }
-        program = Path(sys.prefix) / SERVER
         server = await asyncio.create_subprocess_exec(
-            str(program), "--no-logo", env=environment, stdout=sys.stderr, start_new_session=True
+            server_program(), "--no-logo", env=environment, stdout=sys.stderr, start_new_session=True
         )
         try:
             await self._register(admin, handler, server)
             yield
         finally:
             stopped.set()
-            os.killpg(server.pid, signal.SIGTERM)
-            await asyncio.wait_for(server.wait(), 20)
+            await load.ended(server)
             await asyncio.wait([serving], timeout=5)
 
     async def _register(self, admin: int, handler: int, server: asyncio.subprocess.Process) -> None:

@@ -1,0 +1,125 @@
+"""The load that peers get counts what it should, and the page shows what was measured."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.peers import load, table
+from bench.peers.catalogue import PEERS
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+class Echo(load.Peer):
+    """Answers in the same process, some turns of the loop later."""
+
+    def __init__(self, result: dict[str, Any]) -> None:
+        super().__init__({})
+        self.result = result
+        self.most = self.under_way = 0
+        self.queue: asyncio.Queue[int] = asyncio.Queue()
+
+    async def submit(self, payloads: list[load.Payload]) -> None:
+        self.under_way += len(payloads)
+        self.most = max(self.most, self.under_way)
+        for payload in payloads:
+            self.queue.put_nowait(payload["n"])
+        await asyncio.sleep(0)
+
+    async def watch(self) -> None:
+        while True:
+            number = await self.queue.get()
+            await asyncio.sleep(0)
+            self.under_way -= 1
+            self.seen(number, self.result)
+
+
+@pytest.mark.parametrize(("frame", "window"), [(1, load.WINDOW), (100, load.BATCHED_WINDOW)])
+async def test_it_counts_each_outcome_once_and_keeps_to_its_window(frame: int, window: int) -> None:
+    peer = Echo({"ok": True})
+    submitter = load.Submitter(peer)
+    watching = asyncio.create_task(peer.watch())
+
+    done = await submitter.press(0.05, frame)
+    watching.cancel()
+
+    assert done["count"] == submitter.sent > 0
+    assert not peer.open
+    assert peer.most <= window
+
+
+async def test_what_ended_otherwise_is_no_outcome() -> None:
+    peer = Echo({"ok": False})
+    submitter = load.Submitter(peer)
+    submitter.payloads(1)
+
+    with pytest.raises(RuntimeError, match="ended otherwise"):
+        peer.seen(1, {"ok": False})
+    assert peer.seen_count == 0
+
+
+async def test_a_stranger_s_outcome_is_not_counted() -> None:
+    peer = Echo({"ok": True})
+
+    peer.seen(7, {"ok": True})
+
+    assert peer.seen_count == 0
+
+
+async def test_the_time_to_the_handler_is_taken_from_results_that_tell() -> None:
+    peer = Echo({})
+    (payload,) = load.Submitter(peer).payloads(1)
+
+    peer.seen(payload["n"], {"ok": True, "started_ns": payload["sent_ns"] + 3_000_000})
+
+    assert peer.started == [pytest.approx(0.003)]
+
+
+MEASURED = [
+    {"name": "machine.load", "value": 0.2, "unit": "processes", "note": "2 cores"},
+    {"name": "machine.commit_to_disk", "value": 0.3, "unit": "ms", "p50": 0.3, "p99": 0.9},
+    {"name": "websocket_single", "value": 3000.0, "unit": "lifecycles/s", "runs": [2900.0, 3000.0, 3100.0]},
+    {"name": "peer_dbos.single", "value": 700.4, "unit": "tasks/s", "runs": [690.0, 700.4], "note": "dbos 3"},
+    {"name": "peer_dbos.start", "value": 9.0, "unit": "ms", "p50": 9.0, "p99": 20.0, "note": "n=9, dbos 3"},
+]
+
+
+def test_the_page_shows_what_was_measured_and_a_dash_for_the_rest() -> None:
+    made = table.tables({figure["name"]: figure for figure in MEASURED}).splitlines()
+
+    assert "2 cores; load before it began 0.2; a commit reaches the disk in 0.30 ms, p99 0.90 ms." in made[0]
+    assert "| **Perdure, websocket** | 3,000/s (2,900 to 3,100) | — | — | — |" in made
+    assert "| DBOS | 700/s (690 to 700) | — | — | 9.0, 20.0 ms |" in made
+    assert [line for line in made if line.startswith("| DBOS | dbos 3 |")]
+    assert not [line for line in made if "Celery" in line], "it was not measured"
+
+
+def test_the_tables_go_between_the_marks_and_nowhere_else() -> None:
+    page = f"before\n{table.BEGIN}\nold\n{table.END}\nafter\n"
+
+    new = table.replaced(page, "new")
+
+    assert new == f"before\n{table.BEGIN}\n\nnew\n\n{table.END}\nafter\n"
+    assert table.replaced(new, "new") == new
+    with pytest.raises(ValueError, match="once each"):
+        table.replaced("a page", "new")
+
+
+def test_the_page_has_the_marks() -> None:
+    table.replaced(table.PAGE.read_text(), "new")
+
+
+@pytest.mark.parametrize("peer", [entry.name for entry in PEERS])
+def test_each_peer_is_locked_with_hashes(peer: str) -> None:
+    lock = (REPOSITORY / "bench" / "peers" / peer / "requirements.txt").read_text()
+    wanted = (REPOSITORY / "bench" / "peers" / peer / "requirements.in").read_text().split()
+
+    pinned = [line.split("==")[0] for line in lock.splitlines() if "==" in line]
+    assert pinned
+    assert lock.count("--hash=sha256:") >= len(pinned)
+    names = {one.split("[")[0].replace("_", "-") for one in wanted}
+    assert names <= {name.split("[")[0] for name in pinned}
