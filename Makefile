@@ -14,7 +14,7 @@ PRODUCTION_CHECK := DJANGO_SETTINGS_MODULE=controlplane.settings.production PERD
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	--no-emit-index-url $(LOCK_OPTIONS)
 
-.PHONY: demo up test kills adapters deep chaos chaos-mutations check bench lock format
+.PHONY: demo up test kills adapters deep chaos chaos-mutations audit check bench lock format
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/installed ## Play the story of an agent that is killed in the middle of its work
@@ -37,12 +37,15 @@ adapters: $(VENV)/installed $(FRAMEWORKS:%=.venvs/%/installed) ## Test each adap
 kills: $(VENV)/installed ## Kill an agent 200 times, within and behind each of fifty steps; PERDURE_KILLS says how often
 	@export PERDURE_KILLS=$${PERDURE_KILLS:-200}; $(IN_CLIENT)/python -m pytest -q -s tests/agent/test_kills.py
 
-deep: $(VENV)/installed ## Hold 600 fresh random histories against the ledger; takes some minutes
-	PERDURE_HISTORIES=600 $(BIN)/python -m pytest tests/intents/test_ledger_properties.py
+deep: $(VENV)/installed ## Hold 600 fresh random histories, and all its mutations, against the ledger; takes some minutes
+	PERDURE_HISTORIES=600 $(BIN)/python -m pytest tests/intents/test_ledger_machine.py
 
 # PROFILE=night takes an hour and writes docs/chaos.md; SEED=… repeats a schedule.
 chaos: $(VENV)/installed ## Break everything while it works, and judge whether a promise was broken
 	@$(BIN)/python -m tests.chaos $(if $(PROFILE),--profile $(PROFILE)) $(if $(SEED),--seed $(SEED)) $(CHAOS_OPTIONS)
+
+audit: $(VENV)/installed .venvs/audit/installed ## Try everything that keeps Perdure safe; GATES="fuzzing revocation" tries these only
+	@$(BIN)/python -m tests.audit $(GATES)
 
 chaos-mutations: $(VENV)/installed ## Break promises on purpose, and see that each is noticed
 	@$(BIN)/python -m tests.chaos.prove
@@ -62,6 +65,9 @@ check: $(VENV)/installed ## Everything that can be told without running it
 bench: $(VENV)/installed ## Measure throughput and latency against the database's ceiling
 	@$(BIN)/python -m bench
 
+screenshots: $(VENV)/installed ## Take the pictures of docs/images anew; needs Chromium
+	@$(BIN)/python -m tests.browser.screenshots
+
 format: $(VENV)/installed ## Lay out the code as `make check` wants it
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
@@ -71,6 +77,7 @@ format: $(VENV)/installed ## Lay out the code as `make check` wants it
 lock: $(VENV)/installed ## Resolve the dependencies anew; LOCK_OPTIONS=--upgrade takes the newest
 	$(COMPILE) requirements.in --output-file requirements.txt
 	$(COMPILE) requirements-dev.in --output-file requirements-dev.txt
+	$(COMPILE) requirements-audit.in --output-file requirements-audit.txt
 
 # Installs only when the lock has changed since; without that it needs no network.
 $(VENV)/installed: requirements-dev.txt client/pyproject.toml
@@ -81,6 +88,13 @@ $(VENV)/installed: requirements-dev.txt client/pyproject.toml
 		--requirement requirements-dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-index --no-build-isolation \
 		--editable client
+	@touch $@
+
+# The tools of the audit, in an environment of their own: the product needs none of them.
+.venvs/audit/installed: requirements-audit.txt
+	@test -x .venvs/audit/bin/python || $(PYTHON) -m venv .venvs/audit
+	@echo "Installing the tools of the audit into .venvs/audit; this happens once."
+	@.venvs/audit/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --requirement $<
 	@touch $@
 
 .venvs/%/installed: client/tests/adapters/%/requirements.txt

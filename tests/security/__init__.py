@@ -1,0 +1,1 @@
+"""What `make test` tries of the audit: who may go where, what answers tell browsers, that controls can fail."""
