@@ -51,15 +51,13 @@ class Tenant:
 
     def agents(self, world: World) -> list[Process]:
         """Its agents' processes: two of the websocket client, one of `axme`, one hasty, one to be killed."""
-        made = [
+        return [
             self._agent(world, "axme", f"axme-{self.number}", "axme_agent"),
             self._agent(world, "socket", f"socket-a-{self.number}", "socket_agent"),
             self._agent(world, "socket", f"socket-b-{self.number}", "socket_agent"),
             self._agent(world, "poisoned", f"poisoned-{self.number}", "socket_agent"),
+            self._agent(world, "hasty", f"hasty-{self.number}", "hasty_agent"),
         ]
-        if self.number == 0:
-            made.append(self._agent(world, "hasty", f"hasty-{self.number}", "hasty_agent"))
-        return made
 
     def _agent(self, world: World, kind: str, route: str, module: str) -> Process:
         account = self.accounts[kind]

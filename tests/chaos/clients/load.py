@@ -120,7 +120,8 @@ class Load:
         await self.asker.ask("read", "GET", f"/v1/intents/{intent_id}", facts={"intent": intent_id})
 
     async def cancel(self) -> None:
-        if intent_id := self.recent():
+        if self.accepted:
+            intent_id = self.chance.choice(self.accepted[-3:])  # before it is done, with some luck
             body = {"status": "CANCELED", "reason": "chaos"}
             facts = {"intent": intent_id}
             await self.asker.ask("cancel", "POST", f"/v1/intents/{intent_id}/resolve", facts=facts, body=body)
