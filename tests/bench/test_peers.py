@@ -79,7 +79,7 @@ async def test_the_time_to_the_handler_is_taken_from_results_that_tell() -> None
     assert peer.started == [pytest.approx(0.003)]
 
 
-MEASURED = [
+MEASURED: list[dict[str, Any]] = [
     {"name": "machine.load", "value": 0.2, "unit": "processes", "note": "2 cores"},
     {"name": "machine.commit_to_disk", "value": 0.3, "unit": "ms", "p50": 0.3, "p99": 0.9},
     {"name": "websocket_single", "value": 3000.0, "unit": "lifecycles/s", "runs": [2900.0, 3000.0, 3100.0]},

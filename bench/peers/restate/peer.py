@@ -101,6 +101,7 @@ class Peer(load.Peer):
             try:
                 connection = await http.connect(f"http://127.0.0.1:{admin}", "")
                 await connection.post("/deployments", body)
+                return  # it knew that already
             except http.Failed as answered:
                 if str(answered).startswith("201"):
                     return
