@@ -11,7 +11,7 @@ from django.contrib import messages
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
 from agents import invitations, membership, organizing
 from agents.errors import ApiError
@@ -42,9 +42,11 @@ def _act(form: str) -> Callable[[Callable[..., str | HttpResponse]], Any]:
 
     def decorate(act: Callable[..., str | HttpResponse]) -> Any:
         @page(role=Role.ADMIN)
-        @require_POST
+        @require_http_methods(["GET", "HEAD", "POST"])
         @wraps(act)
         def acting(request: PageRequest, **named: Any) -> HttpResponse:
+            if request.method != "POST":  # somebody came back to the address of a form
+                return _back(request)
             try:
                 done = act(request, **named)
             except ApiError as error:

@@ -15,7 +15,7 @@ from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
 
-from agents.models import ALL_SCOPES, AuditEntry, Membership, Role, Workspace
+from agents.models import ALL_SCOPES, AuditEntry, Membership, Role, Scope, Workspace
 from agents.postgres import in_thread
 from controlplane import access
 from intents.models import BulkAction, Intent, SavedView
@@ -189,6 +189,25 @@ async def test_what_agents_and_senders_do_to_their_own_intents_is_not_an_operato
         assert answer.is_success, answer.text
 
     assert await in_thread(entries, 0) == []
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_a_result_is_an_operators_act_unless_its_key_may_listen_for_the_agent(
+    api: httpx.AsyncClient, workspace: Workspace, boss: Someone, agent: Someone
+) -> None:
+    helper = await in_thread(make_agent, workspace, "helper")
+    key, token = await in_thread(make_key, helper, [Scope.OPERATE])
+
+    for who, expected in (
+        (Someone(helper, key.pk, token), ["intent.completed", "intent.completed"]),
+        (boss, []),
+    ):
+        before = await in_thread(last_entry)
+        for path, body in (("resolve", {"status": "COMPLETED", "result": {}}), ("resume", {"rows": 3})):
+            made = await in_thread(make_intent, agent.agent)
+            answer = await api.post(f"/v1/intents/{made.pk}/{path}", json=body, headers=who.headers)
+            assert answer.is_success, answer.text
+        assert [entry.action for entry in await in_thread(entries, before)] == expected
 
 
 class Desk:

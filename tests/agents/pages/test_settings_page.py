@@ -294,6 +294,12 @@ def test_strangers_find_nothing_and_reach_nobody_through_their_own_settings(
     assert actions() == []
 
 
+def test_who_comes_back_to_the_address_of_a_form_is_led_to_the_page(admin: Member) -> None:
+    for path in ("organization/", "workspaces/", "members/"):
+        answer = admin.get(f"settings/{path}")
+        assert (answer.status_code, answer["Location"]) == (303, f"{admin.root}settings/")
+
+
 def test_a_form_from_elsewhere_is_refused(admin: Member) -> None:
     forged = Client(enforce_csrf_checks=True)
     forged.force_login(admin.user)
