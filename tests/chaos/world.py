@@ -271,15 +271,16 @@ class World:
             }
             self.journal.note("resources", **facts)
 
-    def heard_of(self, kind: str, since: float, **facts: Any) -> list[history.Entry]:
-        """What the clients have written down of this kind since then."""
-        return [
-            entry
-            for entry in history.read(self.directory / "history")
-            if entry["kind"] == kind
-            and entry["at"] >= since
-            and all(entry.get(name) == value for name, value in facts.items())
+    def runs_of(self, intent_id: str) -> list[history.Entry]:
+        """What agents have written down so far of their work on this intent."""
+        needle = f'"kind":"run","intent":"{intent_id}"'.encode()
+        lines = [
+            line
+            for path in (self.directory / "history").glob("*.jsonl")
+            for line in path.read_bytes().split(b"\n")
+            if needle in line
         ]
+        return sorted((json.loads(line) for line in lines), key=lambda entry: entry["at"])
 
 
 def _mount(home: Path) -> bool:

@@ -42,11 +42,10 @@ def submit(world: World, tenant: Tenant, kind: str, **more: Any) -> str:
 def freeze_agent(world: World, chance: random.Random) -> str:
     """SIGSTOP to an agent at work until somebody else has its work, then SIGCONT: what it writes then is too late."""
     tenant = chance.choice(world.tenants)
-    began = time.time()
     intent_id = submit(world, tenant, "socket", payload={"work": 3.0, "steps": 1}, max_delivery_attempts=10)
 
     def runs() -> list[dict[str, Any]]:
-        return world.heard_of("run", began, intent=intent_id)
+        return world.runs_of(intent_id)
 
     first = wait_until(runs, world.patience(15), "somebody begins")[0]
     agent = next(each for each in world.agents if each.name == first["who"])
