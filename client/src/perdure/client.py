@@ -12,7 +12,8 @@ from perdure.intents import Intents
 from perdure.plans import Emit, Plan, Policy, Stream
 from perdure.records import Record
 from perdure.runners import AsyncRunner, R_co, Server, SyncRunner, operation, streaming
-from perdure.stored import Checkpoints, Thread, decoded
+from perdure.stored import Checkpoints, decoded
+from perdure.threads import Thread
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 

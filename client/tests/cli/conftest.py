@@ -83,8 +83,7 @@ class Worker:
     def takes(self) -> dict[str, Any]:
         """The next intent it is handed."""
         while not self._waiting:
-            frame = self._receive()
-            self._waiting += frame.get("deliveries", [])
+            self._put_aside(self._receive())
         return self._waiting.pop(0)
 
     def says(self, verb: str, delivery: dict[str, Any], **more: Any) -> None:
@@ -92,7 +91,7 @@ class Worker:
         about = {name: delivery[name] for name in ("intent_id", "lease")}
         self._connection.send(json.dumps({"type": verb, "ref": 9, **about, **more}))
         while (frame := self._receive()).get("ref") != 9:
-            self._waiting += frame.get("deliveries", [])
+            self._put_aside(frame)
         assert frame["type"] == "result", frame
 
     def does(self, verb: str, **more: Any) -> threading.Thread:
@@ -104,6 +103,10 @@ class Worker:
         thread = threading.Thread(target=work, daemon=True)
         thread.start()
         return thread
+
+    def _put_aside(self, frame: dict[str, Any]) -> None:
+        if frame["type"] == "deliveries":
+            self._waiting += frame["deliveries"]
 
     def _receive(self) -> dict[str, Any]:
         frame: dict[str, Any] = json.loads(self._connection.recv(timeout=20))

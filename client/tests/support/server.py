@@ -62,6 +62,7 @@ class Server:
         self.process.wait()
 
     def stop(self) -> None:
+        """SIGTERM, which ends all of it in order; however far it had come."""
         self.process.terminate()
         self.process.wait(60)
 
