@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any, TypedDict
 from uuid import UUID
@@ -12,7 +13,7 @@ from django.db.models import Case, Count, DateTimeField, Exists, F, OuterRef, Q,
 from django.db.models.functions import Greatest, Now
 
 from agents import mesh, metrics
-from agents.models import Agent, AgentStatus, Connection, DeliveryMode, Health, MeshEventType
+from agents.models import Agent, AgentStatus, Connection, DeliveryMode, Health, MeshEvent, MeshEventType
 
 #: For so long after its last sign of life an agent is well,
 HEALTHY = timedelta(seconds=90)
@@ -92,17 +93,23 @@ def with_health(agents: QuerySet[Agent]) -> QuerySet[Any]:
 def tell() -> int:
     """Record whose health has changed since it was told of last, and say how many those are. Runs may overlap."""
     known = Agent.objects.exclude(status=AgentStatus.REVOKED)
-    changed = list(with_health(known).exclude(health=F("told_health")).order_by("pk")[:BATCH])
-    return sum(_tell(agent, Health(agent.told_health), Health(agent.health)) for agent in changed)
-
-
-def _tell(agent: Any, before: Health, now: Health) -> bool:
     with transaction.atomic():
-        if not Agent.objects.filter(pk=agent.pk, told_health=before).update(told_health=now):
-            return False  # another run was quicker
-        if now is Health.KILLED:
-            return False  # the kill itself has been told of
-        mesh.note(agent, MeshEventType.HEALTH_CHANGED, **{"from": before, "to": now})
-        if now is Health.UNREACHABLE:
-            mesh.note(agent, MeshEventType.HEARTBEAT_LOST, last_heartbeat_at=agent.heard_at.isoformat())
-    return True
+        # Locked as an update of them would; the hot path, which locks agents as a reference does, is not held up.
+        changed = with_health(known).exclude(health=F("told_health")).order_by("pk")
+        agents = list(changed.select_for_update(skip_locked=True, no_key=True)[:BATCH])
+        by_health: dict[Health, list[int]] = {}
+        for agent in agents:
+            by_health.setdefault(Health(agent.health), []).append(agent.pk)
+        for now, pks in by_health.items():
+            Agent.objects.filter(pk__in=pks).update(told_health=now)
+        events = [event for agent in agents for event in _events(agent)]
+        MeshEvent.objects.bulk_create(events)
+    return sum(event.type == MeshEventType.HEALTH_CHANGED for event in events)
+
+
+def _events(agent: Any) -> Iterator[MeshEvent]:
+    if agent.health == Health.KILLED:
+        return  # the kill itself has been told of
+    yield mesh.fact(agent, MeshEventType.HEALTH_CHANGED, **{"from": agent.told_health, "to": agent.health})
+    if agent.health == Health.UNREACHABLE:
+        yield mesh.fact(agent, MeshEventType.HEARTBEAT_LOST, last_heartbeat_at=agent.heard_at.isoformat())

@@ -125,7 +125,14 @@ def _announce(agent: Agent) -> None:
 
 def note(agent: Agent, kind: MeshEventType, *, actor: str = "system", **details: Any) -> MeshEvent:
     """Record a fact about an agent, if the transaction that made it so is committed."""
-    return MeshEvent.objects.create(
+    event = fact(agent, kind, actor=actor, **details)
+    event.save()
+    return event
+
+
+def fact(agent: Agent, kind: MeshEventType, *, actor: str = "system", **details: Any) -> MeshEvent:
+    """A fact about an agent, to be recorded."""
+    return MeshEvent(
         organization_id=agent.organization_id,
         workspace_id=agent.workspace_id,
         agent=agent,
