@@ -44,12 +44,12 @@ def main(asked: list[str]) -> int:
         began = monotonic()
         try:
             word, told = "passed", gate()
-        except Skipped as reason:
-            word, told = "SKIPPED", str(reason)
         # A gate that breaks has not been passed, and the others are tried all the same.
-        except Exception as findings:  # noqa: BLE001
-            word, told = "FOUND", _said(findings)
-            found += 1
+        except Exception as raised:  # noqa: BLE001
+            error = _innermost(raised)
+            word = "SKIPPED" if isinstance(error, Skipped) else "FOUND"
+            told = str(error) if isinstance(error, Found | Skipped) else f"{type(error).__name__}: {error}"
+            found += word == "FOUND"
         first, *more = told.splitlines() or [""]
         print(f"{name:<18} {word:<8} {monotonic() - began:6.1f} s  {first}", flush=True)
         for line in more:
@@ -58,11 +58,9 @@ def main(asked: list[str]) -> int:
     return min(found, 1)
 
 
-def _said(findings: BaseException) -> str:
-    """What was found, or how the gate broke."""
-    if isinstance(findings, BaseExceptionGroup):
-        return _said(findings.exceptions[0])
-    return str(findings) if isinstance(findings, Found) else f"{type(findings).__name__}: {findings}"
+def _innermost(raised: BaseException) -> BaseException:
+    """The first of those that tasks raised together."""
+    return _innermost(raised.exceptions[0]) if isinstance(raised, BaseExceptionGroup) else raised
 
 
 sys.exit(main(sys.argv[1:]))

@@ -74,7 +74,7 @@ class Inventor:
                 chr(self.random.choice([*range(32, 127), 0, 10, 233, 0x1F600]))
                 for _ in range(self.random.randrange(60))
             )
-        if chance < 0.995:
+        if chance < 0.999:
             return "[" * self.random.randrange(200) + "]" * self.random.randrange(200)
         return self.random.randbytes(20)
 
@@ -119,22 +119,21 @@ def frames() -> str:
     with Perdure(web=1, worker=False) as perdure, Operator.of(perdure) as operator:
         worker = operator.register()
         inventor = Inventor(seed, worker)
-        sent = 0
-        while sent < FRAMES:
-            with _open(perdure, worker if sent % 2 else None, operator) as connection:
+        heard = 0
+        while heard < FRAMES:
+            with _open(perdure, worker if closed.total() % 2 else None, operator) as connection:
                 try:
-                    while sent < FRAMES:
+                    while heard < FRAMES:
                         for _ in range(BURST):
-                            frame = inventor.frame()
-                            sent += 1
-                            connection.send(frame)
+                            connection.send(inventor.frame())
                         _still_there(connection)
+                        heard += BURST
                 except ConnectionClosed as end:
                     code = end.rcvd.code if end.rcvd else 1006
                     closed[code] += 1
                     if code not in CLIENTS_FAULT:
                         raise Found(
-                            f"seed {seed}: after {sent} frames the socket ended with {code}"
+                            f"seed {seed}: after {heard} frames the socket ended with {code}"
                         ) from None
         if httpx.get(f"{perdure.base_url}/healthz/ready").status_code != 200:
             raise Found(f"seed {seed}: the server is not ready any more")
@@ -150,7 +149,7 @@ def frames() -> str:
         operator.wait_for(intent_id, "COMPLETED", deadline=20)
     codes = ", ".join(f"{number} with {code}" for code, number in sorted(closed.items()))
     return (
-        f"{sent:,} frames with seed {seed}, connections closed: {codes or 'none'}; then a delivery as always"
+        f"{heard:,} frames with seed {seed}, connections closed: {codes or 'none'}; then a delivery as always"
     )
 
 
