@@ -25,7 +25,7 @@ from typing import Any
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-START_SECONDS, RUN_SECONDS = 120, 120
+START_SECONDS, RUN_SECONDS = 120, 300
 #: folder -> the distribution without which its tests make no sense
 FRAMEWORKS = {
     "autogen": "autogen-agentchat",
