@@ -5,7 +5,7 @@ What happened is real; only when it happened is invented. Nobody wants to wait a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import LiteralString
 
 import psycopg
@@ -46,7 +46,7 @@ FORGET_TALLY: LiteralString = """
 """
 
 
-def retime(perdure: Perdure, when: dict[str, Sequence[float]]) -> None:
+def retime(perdure: Perdure, when: Mapping[str, Sequence[float]]) -> None:
     """Let the events of intents have happened so many seconds ago, in their order."""
     moved = [(id_, seq, float(ago)) for id_, agos in when.items() for seq, ago in enumerate(agos, 1)]
     ids, seqs, agos = (list(column) for column in zip(*moved, strict=True))

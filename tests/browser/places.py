@@ -136,6 +136,13 @@ def _invited(page: Page, story: Story) -> None:
     page.wait_for_url("**/settings/invited/**")
 
 
+def _removal(page: Page, story: Story) -> None:
+    _invited(page, story)
+    _go(page, f"{ROOT}settings/")
+    page.get_by_role("link", name="Remove… kim").first.click()
+    page.wait_for_url("**/removal/")
+
+
 SPOTS: Final[tuple[Spot, ...]] = (
     Spot("login", lambda page, story: _go(page, "/login/"), is_public=True),
     Spot("overview", at("")),
@@ -173,6 +180,7 @@ SPOTS: Final[tuple[Spot, ...]] = (
     Spot("audit-none-fits", at("audit/?actor=nobody")),
     Spot("settings", at("settings/")),
     Spot("settings-invited", _invited),
+    Spot("settings-removal", _removal),
     Spot("account", lambda page, story: _go(page, "/account/")),
     Spot("not-found", at("intents/00000000-0000-7000-8000-000000000000/"), status=404),
     Spot("bulk-done", bulk_done),  # the last: it changes what the others show

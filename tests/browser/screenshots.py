@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, cast
 
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, sync_playwright
@@ -29,11 +29,11 @@ IMAGES = REPOSITORY / "docs" / "images"
 #: What the README shows: the spot, and how much of it.
 SHOWN: Final = {
     "overview": ("overview", ViewportSize(width=1280, height=860)),
-    "intents": ("intents", ViewportSize(width=1280, height=760)),
+    "intents": ("intents", ViewportSize(width=1280, height=800)),
     "timeline": ("intent-running", ViewportSize(width=1280, height=900)),
 }
 #: As many as a page needs: it has few colours, and letters with soft edges.
-COLOURS = 128
+COLOURS = 256
 LARGEST_BYTES = 250 * 1024
 #: An hour of what comes and goes.
 ORDINARY = 900
@@ -125,11 +125,14 @@ def opened(context: BrowserContext, story: Story, spot: Spot, size: ViewportSize
 
 
 def smaller(png: bytes) -> bytes:
-    """The same picture in few colours."""
+    """The same picture in the colours that it has most of."""
     written = BytesIO()
     picture = Image.open(BytesIO(png)).convert("RGB")
-    few = picture.quantize(COLOURS, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
-    few.save(written, "PNG", optimize=True)
+    counted = cast("list[tuple[int, tuple[int, int, int]]]", picture.getcolors(2**24))
+    most = [colour for _, colour in sorted(counted, reverse=True)[:COLOURS]]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([part for colour in most for part in colour])
+    picture.quantize(palette=palette, dither=Image.Dither.NONE).save(written, "PNG", optimize=True)
     return written.getvalue()
 
 

@@ -75,7 +75,7 @@ class Story:
         self._ordinary(395, 180)
         self._still_running("running", ago=171)
         self._dies_for_good("dead", ago=165)
-        self._ordinary(160, 96, share=0.3)
+        self._ordinary(160, 96, share=0.15)
         self._withdrawn("canceled", ago=95)
         self._tried_again("failed", "retry", ago=90)
         self._too_late("late", ago=70)

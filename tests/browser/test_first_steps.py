@@ -14,7 +14,7 @@ from playwright.sync_api import expect
 
 from agents.models import Role
 from tests.browser.browsing import PHONE, log_in
-from tests.browser.conftest import MakePerson, OpenContext
+from tests.browser.conftest import Console, MakePerson, OpenContext
 from tests.live import Operator
 from tests.servers import Perdure
 
@@ -73,7 +73,8 @@ def test_the_lines_that_are_shown_lead_from_an_empty_page_to_a_completed_intent(
     expect(page.locator("#result")).to_contain_text("etl-customers")
 
 
-def test_single_actions_need_no_script(perdure: Perdure, open_context: OpenContext) -> None:
+def test_single_actions_need_no_script(perdure: Perdure, open_context: OpenContext, console: Console) -> None:
+    console.forgive("422 (Unprocessable")  # the payload that is no JSON
     with Operator.of(perdure) as operator:
         worker = operator.register()
         intent_id = operator.submit(worker, {"rows": 3})
