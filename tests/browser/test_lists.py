@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -18,7 +17,6 @@ from tests.servers import Perdure
 
 pytestmark = pytest.mark.e2e
 
-AXE = (Path(__file__).parent / "vendor" / "axe-4.14.1.min.js").read_text()
 #: What a browser does when its tab is hidden or shown.
 SEEN = """(isHidden) => {
     Object.defineProperty(document, "hidden", { value: isHidden, configurable: true });
@@ -171,23 +169,6 @@ def test_pages_work_without_scripts(perdure: Perdure, open_context: OpenContext,
     page.get_by_label("Save these filters as").fill("Without scripts")
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Without scripts")
-
-
-@pytest.mark.parametrize("path", ["", "intents/", "intents/?status=FAILED", "dead-letters/"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_no_page_has_a_serious_finding_of_accessibility(
-    browser_page: Page, operator: Operator, worker: Account, path: str, scheme: str
-) -> None:
-    fail(operator, operator.submit(worker))
-    operator.submit(worker)
-    page = browser_page
-    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
-    page.goto(f"/o/myorg/production/{path}")
-    page.evaluate(AXE)
-    found = page.evaluate("axe.run().then((report) => report.violations)")
-
-    serious = [each for each in found if each["impact"] in ("serious", "critical")]
-    assert [(each["id"], [node["html"][:200] for node in each["nodes"]][:3]) for each in serious] == []
 
 
 def test_nothing_is_wider_than_a_phone(perdure: Perdure, person: MakePerson, operator: Operator) -> None:
