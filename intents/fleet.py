@@ -12,7 +12,19 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import Exists, IntegerField, OuterRef, Q, QuerySet, Subquery, Value
+from django.db.models import (
+    DateTimeField,
+    Exists,
+    Func,
+    IntegerField,
+    JSONField,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Sum,
+    Value,
+)
 from django.db.models.functions import JSONObject, Now
 
 from agents import health
@@ -25,6 +37,7 @@ from agents.models import (
     DeliveryMode,
     MeshEvent,
     MeshEventType,
+    MetricsBucket,
     WebProcess,
 )
 from intents.models import Delivery
@@ -33,6 +46,12 @@ from intents.models import Delivery
 MOST_COUNTED = 1000
 MOST_AGENTS = 200
 MOST_CONNECTIONS = 200
+
+
+#: When this day began, as the buckets of hours count them: in UTC.
+TODAY = Func(
+    template="date_bin('1 day', statement_timestamp(), timestamptz 'epoch')", output_field=DateTimeField()
+)
 
 
 class _Counted(Subquery):
@@ -67,6 +86,15 @@ class Effect:
 
 
 @dataclass(frozen=True, slots=True)
+class Today:
+    """What has become of an agent's work since midnight, UTC: counted here, but for what it cost, which is reported."""
+
+    completed: int = 0
+    failed: int = 0
+    cost_usd: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Member:
     """An agent, and how it is."""
 
@@ -74,6 +102,7 @@ class Member:
     ready: int
     in_flight: int
     transports: tuple[tuple[str, int], ...]
+    today: Today
     listeners: tuple[Listener, ...] = ()
     effect: Effect | None = None
 
@@ -122,6 +151,16 @@ def _counted(agents: QuerySet[Agent]) -> QuerySet[Any]:
         # Leases end soon; what is scheduled for later comes after them, and is not read through.
         in_flight=_Leased(owed.filter(claimable_at__gt=Now()).values("lease_token")[:MOST_COUNTED]),
         transports=ArraySubquery(_open_connections().values("transport")),
+        today=Subquery(
+            MetricsBucket.objects.filter(agent=OuterRef("pk"), hour__gte=TODAY)
+            .values("agent")
+            .values(
+                found=JSONObject(
+                    completed=Sum("counted_completed"), failed=Sum("counted_failed"), cost_usd=Sum("cost_usd")
+                )
+            ),
+            output_field=JSONField(),
+        ),
     )
     return counted
 
@@ -160,12 +199,13 @@ def _detailed(agents: QuerySet[Any]) -> QuerySet[Any]:
 
 def _member(agent: Any) -> Member:
     transports = tuple(sorted(Counter(agent.transports).items()))
+    today = Today(**(agent.today or {}))
     if not hasattr(agent, "is_detailed"):
-        return Member(agent, agent.ready, agent.in_flight, transports)
+        return Member(agent, agent.ready, agent.in_flight, transports, today)
     listeners = tuple(
         Listener(**{**found, "since": datetime.fromisoformat(found["since"])}) for found in agent.listeners
     )
-    return Member(agent, agent.ready, agent.in_flight, transports, listeners, _effect(agent))
+    return Member(agent, agent.ready, agent.in_flight, transports, today, listeners, _effect(agent))
 
 
 def _effect(agent: Any) -> Effect | None:

@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 from django.http import HttpResponse
 from django.test.utils import CaptureQueriesContext
 
-from agents import mesh
+from agents import mesh, metrics
 from agents.models import (
     Agent,
     AuditEntry,
@@ -21,11 +21,15 @@ from agents.models import (
     DeliveryMode,
     MeshEvent,
     MeshEventType,
+    MetricsBucket,
     WebProcess,
 )
-from intents import fleet
+from intents import fleet, ledger, tallying
+from intents.lifecycle import EventType
+from intents.models import Event, TallyMark
 from intents.pages import views_fleet
-from tests.intents.factories import make_delivery, make_recipient
+from intents.records import Ending
+from tests.intents.factories import hold, make_delivery, make_intent, make_recipient
 from tests.intents.pages.conftest import Member
 from tests.intents.pages.hostile import HOSTILE
 from tests.intents.pages.markup import Markup, assert_harmless
@@ -45,7 +49,9 @@ def text(answer: HttpResponse) -> str:
 
 
 def process(**fields: object) -> UUID:
-    return WebProcess.objects.create(id=uuid4(), host="here", pid=1, **fields).pk
+    """A web process; it stays alive however slow the test is."""
+    seen = {"seen_at": Now() + timedelta(minutes=5), **fields}
+    return WebProcess.objects.create(id=uuid4(), host="here", pid=1, **seen).pk
 
 
 def connect(agent: Agent, web: UUID, transport: str = "websocket", client: str = "perdure/1") -> None:
@@ -73,14 +79,38 @@ def test_the_list_says_how_each_is_who_is_connected_and_what_is_owed(viewer: Mem
     make_delivery(agent)
     make_delivery(agent)
     make_delivery(agent, due_in=3600)
-    make_delivery(agent, lease_ends_in=30)
+    make_delivery(agent, lease_ends_in=3000)
     make_recipient(beside=agent, name="idler")
 
     answer = viewer.get("agents/")
 
     assert "Unknown idler" in text(answer)
-    assert f"Healthy worker {agent.address} 2 sse, 1 websocket 1 2 just now" in text(answer)
+    assert f"Healthy worker {agent.address} 2 sse, 1 websocket 1 2 0 0 none" in text(answer)
     assert Markup(answer.content.decode()).of("a", href=viewer.root + of(agent))
+
+
+def test_what_has_ended_today_and_what_it_cost_is_shown(viewer: Member, agent: Agent) -> None:
+    ended = make_intent(agent), make_intent(agent), make_intent(agent)
+    for intent, event in zip(
+        ended, (EventType.COMPLETED, EventType.COMPLETED, EventType.FAILED), strict=True
+    ):
+        ledger.finish([Ending(hold(intent), event)])
+    Event.objects.filter(intent__in=ended).update(at=Now() - timedelta(seconds=20))
+    TallyMark.objects.create(tallied_to=Now() - timedelta(seconds=60))
+    metrics.add(agent.pk, cost_usd=0.125)
+    MetricsBucket.objects.create(agent=agent, hour=Now() - timedelta(days=2), cost_usd=9, counted_failed=9)
+
+    tallying.tally()
+
+    today = fleet.one(agent.workspace_id, agent.service_account_id).today
+    assert today.cost_usd == 0.125
+    # In the first seconds after midnight they have ended yesterday.
+    assert (today.completed, today.failed) in ((2, 1), (0, 0))
+    assert metrics.of_agents([agent.pk], timedelta(days=1))[agent.pk].intents_total == 3
+    assert "$0.1250" in text(viewer.get("agents/"))
+    assert f"Done today{today.completed}Failed today{today.failed}Cost today$0.1250" in text(
+        viewer.get(of(agent))
+    )
 
 
 def test_connections_of_a_process_that_died_do_not_count(viewer: Member, agent: Agent) -> None:
@@ -97,7 +127,7 @@ def test_counting_stops_somewhere_and_says_so(
     for _ in range(3):
         make_delivery(agent)
 
-    assert "none 0 ≥ 2 never" in text(viewer.get("agents/"))
+    assert "none 0 ≥ 2 0 0 none never" in text(viewer.get("agents/"))
 
 
 def test_the_list_is_found_in_and_stops_somewhere(
@@ -143,7 +173,7 @@ def test_an_agent_shows_its_connections_and_how_to_make_one(viewer: Member, agen
 
     said = text(answer)
     assert "Healthy It is connected now." in said
-    assert "sse-buffered axme-python/0.1 192.0.2.7 just now" in said
+    assert "sse-buffered axme-python/0.1 192.0.2.7" in said
     assert 'base_url="http://testserver"' in said
     assert 'connect("ws://testserver/ws/agent"' in said
     assert "http://testserver/v1/agents/agent%3A%2F%2F" in said
@@ -172,7 +202,8 @@ def test_an_operator_kills_and_resumes_and_both_are_on_record(operator: Member, 
     agent.refresh_from_db()
     assert agent.is_killed
     said = text(operator.get(of(agent)))
-    assert f"Killed Killed by {agent.killed_by} just now: “runs wild”." in said
+    assert f"Killed Killed by {agent.killed_by} " in said
+    assert ": “runs wild”." in said
     assert "Resume the agent" in said
 
     operator.post(of(agent, "kill/"), {"reason": "again"})
