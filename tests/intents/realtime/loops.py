@@ -13,7 +13,7 @@ from agents.models import Agent
 from intents.realtime.mailbox import Mailbox, Visitor
 from tests.factories import make_caller
 
-PATIENCE = 5.0
+PATIENCE = 30.0
 
 
 async def until(holds: Callable[[], Any], patience: float = PATIENCE) -> None:

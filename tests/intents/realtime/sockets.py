@@ -47,7 +47,7 @@ class Socket:
         """Say who is here, and hear the welcome."""
         return self.ask("hello", address=account.address, **fields)
 
-    def hear(self, *types: str, deadline: float = 5, **fields: Any) -> Frame:
+    def hear(self, *types: str, deadline: float = 30, **fields: Any) -> Frame:
         """The next frame of one of these types, and with these fields."""
         for place, kept in enumerate(self._aside):
             if _matches(kept, types, fields):
@@ -64,7 +64,7 @@ class Socket:
                 return frame
             self._aside.append(frame)
 
-    def deliveries(self, number: int = 1, deadline: float = 5) -> list[Frame]:
+    def deliveries(self, number: int = 1, deadline: float = 30) -> list[Frame]:
         """So many deliveries, however many frames they come in."""
         found: list[Frame] = []
         while len(found) < number:
@@ -72,7 +72,7 @@ class Socket:
         assert len(found) == number
         return found
 
-    def delivery(self, deadline: float = 5) -> Frame:
+    def delivery(self, deadline: float = 30) -> Frame:
         """One delivery."""
         [found] = self.deliveries(1, deadline)
         return found

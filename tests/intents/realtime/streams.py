@@ -73,12 +73,12 @@ class Reader:
     def deliveries(self) -> list[Event]:
         return [event for event in self.events() if event.name.startswith("intent.")]
 
-    def hear(self, number: int = 1, deadline: float = 5) -> list[Event]:
+    def hear(self, number: int = 1, deadline: float = 30) -> list[Event]:
         """The first so many deliveries, when they have come."""
         wait_until(lambda: len(self.deliveries()) >= number, deadline, f"{number} deliveries")
         return self.deliveries()[:number]
 
-    def wait(self, deadline: float = 10) -> list[Event]:
+    def wait(self, deadline: float = 30) -> list[Event]:
         """All events, when the stream has ended."""
         wait_until(lambda: self.has_ended, deadline, "the stream ends")
         return self.events()

@@ -50,9 +50,9 @@ def test_it_is_told_of_ends_and_of_what_was_taken_away(
         operator.http.post(
             f"/v1/intents/{canceled}/resolve", json={"status": "CANCELED", "reason": "no longer"}
         ).raise_for_status()
-        wait_until(lambda: stream.events("delivery.canceled"), 5, "it is told of the end")
+        wait_until(lambda: stream.events("delivery.canceled"), 30, "it is told of the end")
         operator.http.post(f"/v1/intents/{taken}/redeliver").raise_for_status()
-        wait_until(lambda: stream.events("delivery.lease_lost"), 5, "it is told of the loss")
+        wait_until(lambda: stream.events("delivery.lease_lost"), 30, "it is told of the loss")
 
         [ended] = stream.events("delivery.canceled")
         assert ended.data == {"intent_id": canceled, "status": "CANCELED", "reason": "no longer"}
