@@ -23,6 +23,8 @@ from tests.servers import Perdure, wait_until
 TABLES = """
     SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' AND table_type = 'BASE TABLE'
 """
+#: for an answer, also on a busy machine
+PATIENCE = 60
 HOLDS_VALUES = frozenset(
     {"intents_intent", "intents_event", "intents_checkpoint", "intents_threaditem", "intents_threadentry"}
 )
@@ -65,7 +67,7 @@ def canaries() -> str:
         answers += _in_urls(cage, perdure, operator)
         answers += _on_pages(cage, perdure)
         _in_frames(cage, perdure, worker)
-        metrics = httpx.get(f"{perdure.base_url}/metrics").text
+        metrics = httpx.get(f"{perdure.base_url}/metrics", timeout=PATIENCE).text
         exported = _export(perdure)
         wait_until(lambda: "perdure.access" in _logs(perdure), 20, "requests are logged")
         stored = _stored(cage, perdure)
@@ -99,7 +101,9 @@ def _in_headers(cage: Cage, perdure: Perdure) -> list[str]:
         {"cookie": cage.credential("cookie", "sessionid={}")},
         {"x-api-key": "axme_sa_x", "proxy-authorization": cage.credential("proxy", "Basic {}")},
     ]
-    return [httpx.get(f"{perdure.base_url}/v1/me", headers=headers).text for headers in planted]
+    return [
+        httpx.get(f"{perdure.base_url}/v1/me", headers=headers, timeout=PATIENCE).text for headers in planted
+    ]
 
 
 def _in_bodies(cage: Cage, operator: Operator, worker: Account) -> list[str]:
@@ -148,7 +152,8 @@ def _in_urls(cage: Cage, perdure: Perdure, operator: Operator) -> list[str]:
     ]
     headers = {"x-api-key": operator.key}
     answers = [
-        httpx.get(perdure.base_url + path, headers=headers if "/me" not in path else {}) for path in paths
+        httpx.get(perdure.base_url + path, headers=headers if "/me" not in path else {}, timeout=PATIENCE)
+        for path in paths
     ]
     # A page may say its own address to whoever asked for it; the API may not repeat a key.
     return [answer.text for answer in answers if "json" in answer.headers["content-type"]]
@@ -156,7 +161,7 @@ def _in_urls(cage: Cage, perdure: Perdure, operator: Operator) -> list[str]:
 
 def _on_pages(cage: Cage, perdure: Perdure) -> list[str]:
     """In forms: a wrong password, an invitation that is none."""
-    with httpx.Client(base_url=perdure.base_url, follow_redirects=True) as browser:
+    with httpx.Client(base_url=perdure.base_url, follow_redirects=True, timeout=PATIENCE) as browser:
         browser.get("/login/")
         token = {"csrfmiddlewaretoken": browser.cookies["csrftoken"]}
         login = {**token, "username": "admin", "password": cage.credential("a wrong password")}
@@ -175,7 +180,7 @@ def _in_frames(cage: Cage, perdure: Perdure, worker: Account) -> None:
             json.dumps({"type": "teleport", "api_key": cage.credential("a key in a frame")}),
         ):
             socket.send(frame)
-            socket.recv(20)
+            socket.recv(PATIENCE)
 
 
 def _during_an_outage(cage: Cage, perdure: Perdure, operator: Operator, worker: Account) -> list[str]:
@@ -194,7 +199,7 @@ def _during_an_outage(cage: Cage, perdure: Perdure, operator: Operator, worker: 
 def _export(perdure: Perdure) -> str:
     """The audit log, as an administrator takes it away."""
     facts = perdure.facts
-    with httpx.Client(base_url=perdure.base_url, follow_redirects=True) as browser:
+    with httpx.Client(base_url=perdure.base_url, follow_redirects=True, timeout=PATIENCE) as browser:
         browser.get("/login/")
         login = {
             "csrfmiddlewaretoken": browser.cookies["csrftoken"],

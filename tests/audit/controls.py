@@ -120,8 +120,8 @@ CONTROLS = (
     Mutation(
         "audit log is append-only",
         "agents/migrations/0003_people.py",
-        "BEFORE UPDATE OR DELETE ON agents_auditentry",
-        "BEFORE INSERT OR DELETE ON agents_auditentry WHEN (false)",
+        "BEFORE UPDATE OR DELETE ON agents_auditentry\nFOR EACH ROW EXECUTE",
+        "BEFORE INSERT ON agents_auditentry\nFOR EACH ROW WHEN (false) EXECUTE",
         "tests/agents/test_audit.py::test_the_database_refuses_to_change_or_forget_entries",
     ),
     Mutation(
