@@ -143,7 +143,10 @@ def _run(facts: dict[str, Any]) -> list[tuple[str, str]]:
             "Handlers begun",
             f"{figures['runs']:,}, by agents that were started {figures['agents_started']:,} times",
         ),
-        ("Took more than one attempt", f"{figures['more_than_one_attempt']:,}"),
+        (
+            "Handed over again",
+            f"{figures['handed_over_again']:,}, {figures['more_than_one_attempt']:,} as a new attempt",
+        ),
         ("Observations held against the database", seen),
         ("Requests outside of faults", f"{total:,}, of which {good / max(total, 1):.1%} were answered"),
         ("Every promise kept", "yes" if facts["all_kept"] else "**no**"),

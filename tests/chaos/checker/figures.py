@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Any
 
 from tests.chaos.checker.evidence import Evidence
+from tests.chaos.checker.living import handovers
 from tests.chaos.checker.running import share_ok
 
 
@@ -27,6 +28,7 @@ def figures(evidence: Evidence) -> dict[str, Any]:
         "checkpoints": sum(map(len, evidence.checkpoints.values())),
         "runs": len(evidence.of_kind("run")),
         "more_than_one_attempt": sum(row["attempt"] > 1 for row in rows),
+        "handed_over_again": sum(len(handovers(events)) > 1 for events in evidence.events.values()),
         "retries": sum(row["retry_of"] is not None for row in rows),
         "observations": dict(sorted(Counter(entry["how"] for entry in evidence.of_kind("watched")).items())),
         "agents_started": sum(1 for _ in evidence.of_kind("started")),

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from tests.chaos.checker.evidence import Evidence
+from tests.chaos.checker.living import handovers
 from tests.chaos.checker.verdicts import check
 from tests.chaos.history import Entry
 
@@ -76,9 +77,9 @@ def real(evidence: Evidence) -> Iterator[str]:
     completed = sum(row["status"] == "COMPLETED" for row in evidence.intents.values())
     if completed < LEAST_COMPLETED:
         yield f"only {completed} intents were completed"
-    redelivered = sum(row["attempt"] > 1 for row in evidence.intents.values())
+    redelivered = sum(len(handovers(events)) > 1 for events in evidence.events.values())
     if redelivered < LEAST_REDELIVERED:
-        yield f"only {redelivered} intents took more than one attempt"
+        yield f"only {redelivered} intents were handed over more than once"
     kinds = {run["agent"] for run in evidence.of_kind("run")}
     if missing := {"axme", "socket", "hasty"} - kinds:
         yield f"no work was done by agents of the kind {', '.join(sorted(missing))}"

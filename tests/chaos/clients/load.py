@@ -52,7 +52,8 @@ class Load:
         """The body of a submission, of a random kind."""
         kind = self.chance.choices(("socket", "axme", "hasty"), (7, 2, 1))[0]
         number = f"{self._run}-{next(self._numbers)}"
-        work = self.chance.choice((0, 0, 0.01, 0.05, 0.05, 0.3 if kind == "socket" else 0.02))
+        # What can do several at a time works long enough to be killed in it.
+        work = self.chance.choice((0, 0.05, 0.3, 0.3, 1.0) if kind == "socket" else (0, 0, 0.02, 0.05))
         body: dict[str, Any] = {
             "intent_type": "chaos.work.v1",
             "to_agent": self.config["addresses"][kind],

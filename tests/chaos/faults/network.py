@@ -97,7 +97,7 @@ def _probe(world: World, chance: random.Random, during: str) -> None:
     tenant = chance.choice(world.tenants)
     here, there = chance.sample(range(len(world.web)), 2)
     headers = {"x-api-key": tenant.accounts["frozen"].key}
-    stream_path = f"/v1/agents/{tenant.accounts['frozen'].name}/intents/stream?hold=1&wait_seconds=90"
+    stream_path = f"/v1/agents/{tenant.accounts['frozen'].name}/intents/stream?hold=1&wait_seconds=55"
     with (
         httpx.Client(base_url=world.web[there].base_url, headers=headers, timeout=60) as agent,
         httpx.Client(
@@ -105,6 +105,7 @@ def _probe(world: World, chance: random.Random, during: str) -> None:
         ) as operator,
     ):
         with agent.stream("GET", stream_path) as stream:
+            stream.raise_for_status()
             lines = stream.iter_lines()
             next(lines)
             time.sleep(1.2)  # it is known to be there, and has looked
