@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
+import sqlalchemy
 from dbos import DBOS, DBOSClient
 
 from bench.peers import load
@@ -72,6 +73,8 @@ class Peer(load.Peer):
             await asyncio.to_thread(self._launch)
             return
         self.client = DBOSClient(system_database_url=self.url, system_database_pool_size=load.AT_ONCE)
+        url = self.url.replace("postgresql:", "postgresql+psycopg:", 1)
+        self.engine = sqlalchemy.create_engine(url, pool_size=load.BATCHES_AT_ONCE)
         self.threads = ThreadPoolExecutor(load.AT_ONCE)
         self.ids: dict[str, int] = {}
 
@@ -86,7 +89,7 @@ class Peer(load.Peer):
         if len(payloads) == 1:
             self.client.enqueue(options[0], payloads[0])
         else:
-            with self.client._sys_db.engine.begin() as connection:
+            with self.engine.begin() as connection:
                 for option, payload in zip(options, payloads, strict=True):
                     self.client.enqueue_in_transaction(connection, option, payload)
         return {

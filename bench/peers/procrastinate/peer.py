@@ -12,6 +12,11 @@ from procrastinate import App, PsycopgConnector
 
 from bench.peers import load
 
+#: A worker fetches its jobs one by one; several in a process fetch as many at a time.
+WORKERS = 8
+CONNECTIONS = 24
+#: A ring that comes while a worker finds nothing is lost on it; it looks again after so long.
+LOOK_FOR_JOBS_SECONDS = 0.1
 ENDED = "SELECT id, status::text AS status FROM procrastinate_jobs WHERE id = ANY(%(ids)s) AND status <> ALL(%(open)s)"
 
 
@@ -45,28 +50,36 @@ class Peer(load.Peer):
 
     @asynccontextmanager
     async def _working(self) -> AsyncIterator[None]:
-        await self._open(12)
+        await self._open(CONNECTIONS)
         async with self._running():
             yield
 
     @asynccontextmanager
     async def _running(self) -> AsyncIterator[None]:
-        task = asyncio.create_task(
-            self.app.run_worker_async(
-                concurrency=load.PIPELINES, install_signal_handlers=False, shutdown_graceful_timeout=1
+        tasks = [
+            asyncio.create_task(
+                self.app.run_worker_async(
+                    concurrency=load.PIPELINES // WORKERS,
+                    fetch_job_polling_interval=LOOK_FOR_JOBS_SECONDS,
+                    install_signal_handlers=False,
+                    shutdown_graceful_timeout=1,
+                )
             )
-        )
+            for _ in range(WORKERS)
+        ]
         await asyncio.sleep(0.5)
-        if task.done():
-            task.result()
+        for task in tasks:
+            if task.done():
+                task.result()
         try:
             yield
         finally:
-            task.cancel()
-            await asyncio.wait([task], timeout=5)
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks, timeout=5)
 
     async def connect(self) -> None:
-        await self._open(12)
+        await self._open(CONNECTIONS)
 
     async def submit(self, payloads: list[load.Payload]) -> None:
         if len(payloads) == 1:
