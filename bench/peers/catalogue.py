@@ -47,7 +47,7 @@ PEERS = (
     Entry(
         "procrastinate",
         "Procrastinate",
-        "LISTEN/NOTIFY and a look every 100 ms, 8 workers of 4 jobs in a process, pool of 24; steps as jobs that hand in the next",
+        "LISTEN/NOTIFY and a look every 100 ms, 8 workers of 4 jobs, pool of 24; steps as jobs that hand in the next",
         "results, steps; tenants, and submission without the database's password",
     ),
     Entry(
