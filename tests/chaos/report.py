@@ -30,7 +30,8 @@ DOINGS = {
 
 INTRODUCTION = """# Chaos
 
-This page is written by `make chaos PROFILE=night`; nobody types its figures.
+This page is written by `make chaos PROFILE=night`, or by any other run that is told to with `--page`; nobody types its
+figures.
 
 `make chaos` starts a complete Perdure of real processes (two web, worker and beat, PostgreSQL, Valkey), several tenants
 with agents of all kinds (the package `axme` as it is, this repository's client, one on the bare websocket that says all
@@ -84,7 +85,7 @@ def page(facts: dict[str, Any]) -> str:
 def _lines(facts: dict[str, Any]) -> Iterator[str]:
     figures = facts["figures"]
     yield from _introduction()
-    yield "## The last full run"
+    yield "## The run that this page tells of"
     yield ""
     yield from _table(("", ""), _run(facts))
     yield ""
@@ -130,6 +131,7 @@ def _run(facts: dict[str, Any]) -> list[tuple[str, str]]:
     seen = ", ".join(f"{count:,} by {how}" for how, count in figures["observations"].items())
     total, good = figures["requests_outside_faults"], figures["answered_outside_faults"]
     return [
+        ("Profile", facts["profile"]),
         ("Seed", f"{facts['seed']}"),
         (
             "When",
