@@ -16,9 +16,9 @@ from agents.models import ActionMode, Agent, AgentPolicy, MeshEvent, MeshEventTy
 from agents.postgres import in_thread
 from intents import coalescer, ledger, repeating
 from intents.models import Intent
-from intents.records import Submitted
+from intents.records import Report, Submitted
 from tests.factories import make_caller
-from tests.intents.factories import make_intent, make_recipient, submission
+from tests.intents.factories import hold, make_intent, make_recipient, slot, submission
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -99,6 +99,29 @@ def test_cost_is_limited_as_it_is_reported(agent: Agent) -> None:
     assert refused.outcome == "quota_exceeded"
     assert refused.details is not None
     assert (refused.details["dimension"], refused.details["used"]) == ("cost_per_day_usd", 0.5)
+
+
+def test_what_is_reported_of_intents_adds_up_by_agent_and_counts(agent: Agent) -> None:
+    other = make_recipient(beside=agent)
+    limit(agent, max_cost_per_day_usd=Decimal("0.3"))
+    one, two, theirs = make_intent(agent), make_intent(agent), make_intent(other)
+    ledger.claim([slot(agent, 2), slot(other)])
+    by = {each.pk: hold(each, agent_id=each.recipient_id) for each in (one, two, theirs)}
+
+    done = ledger.report(
+        [
+            Report(by[one.pk], {"cost_usd": 0.1}),
+            Report(by[two.pk], {"cost_usd": 0.2, "tokens": 5}),
+            Report(by[two.pk], {"tokens": 5}),
+            Report(by[theirs.pk], {"cost_usd": 0.7}),
+            Report(hold(theirs, agent_id=agent.pk), {"cost_usd": 100}),  # not its own
+        ]
+    )
+
+    assert [each.outcome for each in done] == ["done"] * 4 + ["forbidden"]
+    found = metrics.of_agents([agent.pk, other.pk], metrics.WINDOWS["day"])
+    assert {key: each.cost_usd for key, each in found.items()} == {agent.pk: 0.3, other.pk: 0.7}
+    assert send(agent) == ["quota_exceeded"]
 
 
 def test_what_is_used_up_is_free_again_in_the_next_hour_and_on_the_next_day(agent: Agent) -> None:
