@@ -52,6 +52,10 @@ class Peer:
         self.seen_waits: list[float] = []
         self.news = asyncio.Event()
 
+    def versions(self) -> dict[str, str]:
+        """What it is made of."""
+        return {name: version(name) for name in self.MADE_OF}
+
     async def prepare(self) -> None:
         """Make what has to be there before anything runs, as its schema; once."""
 
@@ -184,7 +188,7 @@ async def main(of: dict[str, Any]) -> None:
     match of["role"]:
         case "prepare":
             await peer.prepare()
-            tell(versions={name: version(name) for name in peer.MADE_OF})
+            tell(versions=peer.versions())
         case "worker":
             async with peer.working():
                 tell(ready=True)

@@ -58,6 +58,10 @@ class Peer(load.Peer):
     at_once = 256
     MADE_OF = ("restate-sdk", "hypercorn")
 
+    def versions(self) -> dict[str, str]:
+        package = Path(server_program()).parents[1] / "package.json"
+        return {"restate-server": json.loads(package.read_text())["version"], **super().versions()}
+
     def working(self) -> AbstractAsyncContextManager[None]:
         return self._working()
 
