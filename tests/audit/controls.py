@@ -52,7 +52,7 @@ CONTROLS = (
         "controlplane/settings/base.py",
         '    "django.middleware.csrf.CsrfViewMiddleware",\n',
         "",
-        "tests/agents/pages/test_login.py::test_the_form_needs_our_own_token",
+        "tests/agents/pages/test_settings_page.py::test_a_form_from_elsewhere_is_refused",
     ),
     Mutation(
         "origin check of websockets",

@@ -82,6 +82,7 @@ def test_a_member_sees_what_their_role_may(workspace: Workspace, role: Role, exp
 
 
 def test_for_all_others_the_pages_do_not_exist(workspace: Workspace) -> None:
+    make_user(organization=workspace.organization, role=Role.ADMIN)  # somebody's they are
     other = make_workspace(make_organization("globex"), "prod")
     stranger = make_user(organization=other.organization, role=Role.ADMIN)
 
