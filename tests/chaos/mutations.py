@@ -10,6 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+#: How long what was answered early is not written.
+WRITTEN_LATER_SECONDS = 1.0
+
 
 @dataclass(frozen=True)
 class Mutation:
@@ -68,23 +71,25 @@ def _answer_before_commit() -> None:
     """Submissions are answered at once, and written a while later."""
     from datetime import UTC, datetime
 
-    from intents import coalescer
-    from intents.records import Submission, Submitted
+    from intents.gathering import Coalescer
+    from intents.records import Submitted
 
-    write = coalescer.submit
+    write = Coalescer.each
     tasks: set[asyncio.Task[Any]] = set()
 
-    async def later(asked: Sequence[Submission]) -> None:
-        await asyncio.sleep(0.3)
-        await write(asked)
+    async def later(self: Coalescer[Any, Any], asked: Sequence[Any]) -> None:
+        await asyncio.sleep(WRITTEN_LATER_SECONDS)
+        await write(self, asked)
 
-    async def answer(asked: Sequence[Submission]) -> list[Submitted]:
-        task = asyncio.create_task(later(asked))
+    async def answer(self: Coalescer[Any, Any], asked: Sequence[Any]) -> list[Any]:
+        if self.name != "submit":
+            return await write(self, asked)
+        task = asyncio.create_task(later(self, asked))
         tasks.add(task)
         task.add_done_callback(tasks.discard)
         return [Submitted("done", each.id, datetime.now(UTC)) for each in asked]
 
-    coalescer.submit = answer
+    Coalescer.each = answer  # type: ignore[method-assign]
 
 
 MUTATIONS = {
