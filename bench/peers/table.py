@@ -1,17 +1,12 @@
-"""Writes what was measured into docs/performance.md: `python -m bench.peers.table figures.json`."""
+"""Who was how fast, side by side: the tables of peers in docs/performance.md. `bench.table` puts them there."""
 
 from __future__ import annotations
 
-import argparse
-import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from bench.peers.catalogue import PEERS
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "performance.md"
-BEGIN, END = "<!-- measured beside: begin -->", "<!-- measured beside: end -->"
 #: row → its figures for: one call each, in batches, checkpoints, submission to handler
 OURS = {
     "**Perdure, websocket**": (
@@ -24,27 +19,6 @@ OURS = {
 }
 THEIRS = ("single", "batched", "checkpoints", "start")
 Figures = Mapping[str, Mapping[str, Any]]
-
-
-def main() -> None:
-    """Put the tables of one run in place of those that the page has."""
-    parser = argparse.ArgumentParser(prog="python -m bench.peers.table", description=__doc__)
-    parser.add_argument("figures", type=Path, help="what `python -m bench --peers --json FILE` has written")
-    found = json.loads(parser.parse_args().figures.read_text())
-    PAGE.write_text(replaced(PAGE.read_text(), tables({figure["name"]: figure for figure in found})))
-
-
-def replaced(page: str, tables: str) -> str:
-    """The page with these tables between its marks.
-
-    Raises:
-        ValueError: it does not have each mark once.
-    """
-    before, _, rest = page.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    if page.count(BEGIN) != 1 or page.count(END) != 1 or not rest:
-        raise ValueError(f"the page needs {BEGIN} and {END}, once each")
-    return f"{before}{BEGIN}\n\n{tables}\n\n{END}{after}"
 
 
 def tables(figures: Figures) -> str:
@@ -65,7 +39,7 @@ def tables(figures: Figures) -> str:
     for entry, note in measured:
         versions = note.split(", ")[-1]
         about.append(f"| {entry.title} | {versions} | {entry.settings} | {entry.lacks} |")
-    return "\n".join([_machine(figures), "", *rows, "", *about])
+    return "\n".join([machine(figures), "", *rows, "", *about])
 
 
 def _row(title: str, figures: list[Mapping[str, Any] | None]) -> str:
@@ -81,7 +55,8 @@ def _cell(figure: Mapping[str, Any] | None) -> str:
     return f"{figure['value']:,.0f}/s ({min(runs):,.0f} to {max(runs):,.0f})"
 
 
-def _machine(figures: Figures) -> str:
+def machine(figures: Figures) -> str:
+    """What it was measured on, and how the figures are to be read."""
     load, disk = figures.get("machine.load"), figures.get("machine.commit_to_disk")
     words = ["Medians, and in brackets the slowest and the fastest run."]
     if load and disk:
@@ -93,7 +68,3 @@ def _machine(figures: Figures) -> str:
     if ceiling := figures.get("ceiling"):
         words.append(f"The ceiling, `pgbench` as above: {_cell(ceiling)}.")
     return " ".join(words)
-
-
-if __name__ == "__main__":
-    main()

@@ -98,21 +98,6 @@ def test_the_page_shows_what_was_measured_and_a_dash_for_the_rest() -> None:
     assert not [line for line in made if "Celery" in line], "it was not measured"
 
 
-def test_the_tables_go_between_the_marks_and_nowhere_else() -> None:
-    page = f"before\n{table.BEGIN}\nold\n{table.END}\nafter\n"
-
-    new = table.replaced(page, "new")
-
-    assert new == f"before\n{table.BEGIN}\n\nnew\n\n{table.END}\nafter\n"
-    assert table.replaced(new, "new") == new
-    with pytest.raises(ValueError, match="once each"):
-        table.replaced("a page", "new")
-
-
-def test_the_page_has_the_marks() -> None:
-    table.replaced(table.PAGE.read_text(), "new")
-
-
 @pytest.mark.parametrize("peer", [entry.name for entry in PEERS])
 def test_each_peer_is_locked_with_hashes(peer: str) -> None:
     lock = (REPOSITORY / "bench" / "peers" / peer / "requirements.txt").read_text()

@@ -1,0 +1,78 @@
+"""Writes what was measured into docs/performance.md: `python -m bench.table figures.json [more.json …]`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bench.peers import table as peers
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
+OURS, BESIDE = "measured", "measured beside"
+Figures = Mapping[str, Mapping[str, Any]]
+
+
+def main() -> None:
+    """Put the tables of these runs in place of those that the page has; of what was measured twice, the later."""
+    parser = argparse.ArgumentParser(prog="python -m bench.table", description=__doc__)
+    parser.add_argument(
+        "figures", type=Path, nargs="+", help="what `python -m bench --json FILE` has written"
+    )
+    found: dict[str, Mapping[str, Any]] = {}
+    for path in parser.parse_args().figures:
+        found |= {figure["name"]: figure for figure in json.loads(path.read_text())}
+    page = replaced(PAGE.read_text(), OURS, ours(found))
+    if any(name.startswith("peer_") for name in found):
+        page = replaced(page, BESIDE, peers.tables(found))
+    PAGE.write_text(page)
+
+
+def replaced(page: str, mark: str, tables: str) -> str:
+    """The page with these tables between the marks of this name.
+
+    Raises:
+        ValueError: it does not have both marks, once each.
+    """
+    begin, end = f"<!-- {mark}: begin -->", f"<!-- {mark}: end -->"
+    before, _, rest = page.partition(begin)
+    _, _, after = rest.partition(end)
+    if page.count(begin) != 1 or page.count(end) != 1 or not rest:
+        raise ValueError(f"the page needs {begin} and {end}, once each")
+    return f"{before}{begin}\n\n{tables}\n\n{end}{after}"
+
+
+def ours(figures: Figures) -> str:
+    """Every figure of Perdure with its ratio, and what is wanted of it."""
+    rows = [
+        peers.machine(figures),
+        "",
+        "| Figure | Value | Ratio | Wanted | |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for name, figure in figures.items():
+        if not name.startswith(("peer_", "machine.")):
+            ratio = f"{figure['ratio']:.2f}" if "ratio" in figure else ""
+            rows.append(
+                f"| `{name}` | {_value(figure)} | {ratio} | {figure.get('wanted', '')} | {figure.get('note', '')} |"
+            )
+    return "\n".join(rows)
+
+
+def _value(figure: Mapping[str, Any]) -> str:
+    unit = figure["unit"]
+    if "p99" in figure:
+        return f"p50 {_short(figure['p50'])}, p99 {_short(figure['p99'])} {unit}"
+    runs = figure.get("runs", [])
+    spread = f" ({_short(min(runs))} to {_short(max(runs))})" if len(runs) > 1 else ""
+    return f"{_short(figure['value'])} {unit}{spread}"
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.2g}" if value < 1 else f"{value:.1f}"
+
+
+if __name__ == "__main__":
+    main()

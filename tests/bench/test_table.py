@@ -1,0 +1,43 @@
+"""The page of figures shows what was measured, and keeps all else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bench import table
+
+FIGURES: dict[str, dict[str, Any]] = {
+    "machine.load": {"name": "machine.load", "value": 0.2, "unit": "processes", "note": "2 cores"},
+    "ceiling": {"name": "ceiling", "value": 4000.0, "unit": "lifecycles/s", "runs": [3900.0, 4000.0, 4100.0]},
+    "http": {"name": "http", "value": 2000.0, "unit": "lifecycles/s", "ratio": 0.5, "wanted": "≥ 0.25"},
+    "latency": {"name": "latency", "value": 3.0, "p50": 3.0, "p99": 0.25, "unit": "ms", "note": "n=9"},
+    "peer_dbos.single": {"name": "peer_dbos.single", "value": 1.0, "unit": "lifecycles/s"},
+}
+
+
+def test_each_figure_of_ours_is_a_row() -> None:
+    rows = table.ours(FIGURES).splitlines()
+
+    assert rows[4:] == [
+        "| `ceiling` | 4,000 lifecycles/s (3,900 to 4,100) |  |  |  |",
+        "| `http` | 2,000 lifecycles/s | 0.50 | ≥ 0.25 |  |",
+        "| `latency` | p50 3.0, p99 0.25 ms |  |  | n=9 |",
+    ]
+
+
+def test_the_tables_go_between_the_marks_and_nowhere_else() -> None:
+    page = "before\n<!-- its: begin -->\nold\n<!-- its: end -->\nafter\n"
+
+    new = table.replaced(page, "its", "new")
+
+    assert new == "before\n<!-- its: begin -->\n\nnew\n\n<!-- its: end -->\nafter\n"
+    assert table.replaced(new, "its", "new") == new
+    with pytest.raises(ValueError, match="once each"):
+        table.replaced("a page", "its", "new")
+
+
+@pytest.mark.parametrize("mark", [table.OURS, table.BESIDE])
+def test_the_page_has_the_marks(mark: str) -> None:
+    table.replaced(table.PAGE.read_text(), mark, "new")
