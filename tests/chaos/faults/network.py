@@ -107,7 +107,6 @@ def _probe(world: World, chance: random.Random, during: str) -> None:
         with agent.stream("GET", stream_path) as stream:
             stream.raise_for_status()
             lines = stream.iter_lines()
-            next(lines)
             time.sleep(1.2)  # it is known to be there, and has looked
             number = f"probe-{uuid.uuid4().hex[:8]}"
             payload = {"marker": marker(tenant.slug, number)}
