@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -16,7 +17,7 @@ from django.db.models.functions import Now
 from agents import mesh
 from agents.errors import ApiError
 from agents.models import Agent
-from intents import coalescer, ledger, repeating, timers
+from intents import coalescer, ledger, operations, repeating, timers
 from intents.errors import Outcome
 from intents.lifecycle import EventType, WaitingReason, replay
 from intents.models import Intent, Timer
@@ -111,6 +112,35 @@ class World:
         assert [(each.outcome, each.intent_id) for each in answers] == self.model.submit(asked)
         self.ids = list(self.model.intents)
 
+    def _submit_awaited(self, step: Step) -> None:
+        """Submit while connections wait for some of it."""
+        asked = [self._submission(row) for row in step.rows]
+        slots = [self._slot_for(each, row) for each, row in zip(asked, step.rows, strict=True)]
+        answers = self.runner.run(coalescer.run(partial(operations.submit, asked, slots=slots)))
+        assert [(each.outcome, each.intent_id) for each in answers] == self.model.submit(asked)
+        for each, slot, answer in zip(asked, slots, answers, strict=True):
+            is_handed_over = (
+                slot is not None and answer.outcome == "done" and each.is_owed and not each.delay_seconds
+            )
+            assert (answer.lease is not None) == is_handed_over
+            if slot is not None and answer.lease is not None:
+                self._leased(answer.lease, slot)
+        self.ids = list(self.model.intents)
+
+    def _slot_for(self, asked: Submission, row: Row) -> Slot | None:
+        session = self.sessions[row.credential % 3]
+        is_detached = row.variant % 2 == 0
+        return (
+            Slot(asked.recipient_id, 1, 1, session, LONG, is_detached=is_detached) if row.intent % 3 else None
+        )
+
+    def _leased(self, lease: Lease, slot: Slot) -> None:
+        assert lease.cursor >= self.cursors.get(lease.agent_id, 0) + 2
+        self.cursors[lease.agent_id] = lease.cursor
+        assert lease.lease_session == slot.session
+        self.model.claimed(lease, slot.session, is_detached=slot.is_detached)
+        self.tokens.setdefault(lease.intent_id, []).append(lease.lease_token)
+
     def _submission(self, row: Row) -> Submission:
         agent = self.agents[row.writer % 3]
         named = row.credential < 3
@@ -139,17 +169,12 @@ class World:
             room = max((slot.last for slot in slots if slot.agent_id == agent.pk), default=0)
             assert {lease.intent_id for lease in theirs} <= claimable[agent.pk]
             assert len(theirs) == min(room, len(claimable[agent.pk]))
-            for lease in theirs:
-                assert lease.cursor >= self.cursors.get(agent.pk, 0) + 2
-                self.cursors[agent.pk] = lease.cursor
         for slot in slots:
             theirs = [lease for lease in leases if lease.agent_id == slot.agent_id][
                 slot.first - 1 : slot.last
             ]
-            assert all(lease.lease_session == slot.session for lease in theirs)
             for lease in theirs:
-                self.model.claimed(lease, slot.session, is_detached=slot.is_detached)
-                self.tokens.setdefault(lease.intent_id, []).append(lease.lease_token)
+                self._leased(lease, slot)
 
     def _acknowledge(self, step: Step) -> None:
         self._change(step, "acknowledge", [self._hold(row) for row in step.rows])

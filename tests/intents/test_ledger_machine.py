@@ -44,8 +44,8 @@ SEARCH = settings(
 
 #: Statements, the frequent ones more than once.
 NAMES = (
-    *["submit"] * 2, *["acknowledge"] * 2, *["checkpoint"] * 2, "extend", *["finish"] * 2, *["release"] * 3, "wait",
-    *["wake"] * 2, "take_over", "expire_sessions",
+    *["submit"] * 2, "submit_awaited", *["acknowledge"] * 2, *["checkpoint"] * 2, "extend", *["finish"] * 2,
+    *["release"] * 3, "wait", *["wake"] * 2, "take_over", "expire_sessions",
 )  # fmt: skip
 
 ways = st.sampled_from(["now", "together", "apart"])
