@@ -22,6 +22,7 @@ def test_every_route_says_who_may_call_it() -> None:
     }
 
     admin, reader, anybody = frozenset({"admin"}), frozenset({"intents:read", "agent"}), frozenset[str]()
+    operator = frozenset({"intents:operate"})
     assert said == {
         ("POST", "/service-accounts"): admin,
         ("GET", "/service-accounts"): anybody,
@@ -35,6 +36,16 @@ def test_every_route_says_who_may_call_it() -> None:
         ("GET", "/agents/{path:address}"): reader,
         ("GET", "/me"): anybody,
         ("GET", "/portal/personal/context"): anybody,
+        ("POST", "/mesh/heartbeat"): frozenset({"agent"}),
+        ("GET", "/mesh/agents"): reader,
+        ("GET", "/mesh/agents/{path:address}"): reader,
+        ("POST", "/mesh/agents/{path:address}/kill"): operator,
+        ("POST", "/mesh/agents/{path:address}/resume"): operator,
+        ("GET", "/mesh/agents/{path:address}/policies/cost"): reader,
+        ("PUT", "/mesh/agents/{path:address}/policies/cost"): operator,
+        ("GET", "/mesh/agents/{path:address}/policies/action"): reader,
+        ("PUT", "/mesh/agents/{path:address}/policies/action"): operator,
+        ("GET", "/mesh/events"): reader,
     }
 
 

@@ -21,6 +21,8 @@ ROUTES = sorted({name for name, _ in operations()})
 BODIES: dict[str, Any] = {
     "/resolve": {"status": "CANCELED", "reason": "mine now"},
     "/resume": {"rows": 3},
+    "/policies/cost": {"max_intents_per_day": 9, "action_on_breach": "block"},
+    "/policies/action": {"mode": "deny", "intent_types": ["demo.*"]},
     "/controls": {"controls_patch": {"priority": 1}},
     "/policy": {"grants_patch": {"priority": 1}},
     "/redeliver": {},
@@ -157,8 +159,8 @@ def test_a_foreign_thing_is_answered_like_an_unknown_one(
             stranger.http.request(
                 method,
                 things.fill(path),
-                json=body_of(path) if method in {"POST", "PATCH"} else None,
-                headers={"x-api-key": key},
+                json=body_of(path) if method in {"POST", "PATCH", "PUT"} else None,
+                headers={"x-api-key": key, "x-perdure-lease": str(uuid4())},
             ),
             things,
         )
