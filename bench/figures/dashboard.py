@@ -18,7 +18,7 @@ from bench.report import Figure, percentile
 PORTION = 100_000
 #: Pages of each filter, at places all over the history.
 PAGES = 60
-OPEN_LISTS, CHANGES = 50, 60
+OPEN_PAGES, CHANGES = 50, 60
 ROOT = "/o/myorg/production/"
 #: Of 1,000: 3 fail, 2 are canceled, 1 times out; of 10,000 one waits and one has never been taken.
 FILL_MIXED: LiteralString = """
@@ -60,6 +60,7 @@ def figures(perdure: Perdure, options: Options) -> Iterator[Figure]:
         _log_in(browser, perdure)
         if options.wants("dashboard_visible"):
             yield _visible(perdure, browser)
+            yield _visible_events(perdure, browser)
         if options.wants("dashboard_list"):
             _fill(perdure, options.large)
             yield from _pages(perdure, browser, options.large)
@@ -137,11 +138,9 @@ def _timed(browser: httpx.Client, path: str) -> float:
 def _visible(perdure: Perdure, browser: httpx.Client) -> Figure:
     """From the call that changes something to its row in each of the open lists; the call's own time included."""
     address, _ = perdure.agent("watched")
-    cookie = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
-    of = {"url": perdure.url, "key": "", "cookie": cookie, "count": OPEN_LISTS, "path": f"/live{ROOT}intents"}
     changed: dict[str, float] = {}
     chance = random.Random(2)
-    with Client("lists", **of) as lists:
+    with _opened(perdure, browser, [f"/live{ROOT}intents"] * OPEN_PAGES) as lists:
         lists.read()
         time.sleep(2)
         lists.ask("seen")
@@ -169,5 +168,43 @@ def _visible(perdure: Perdure, browser: httpx.Client) -> Figure:
                 raise RuntimeError(f"a list was never told of {name}")
             waits.append(min(at) - started)
     waits.sort()
-    note = f"p50 {percentile(waits, 50) * 1000:.0f} ms, n={len(waits)}, {OPEN_LISTS} lists open"
+    note = f"p50 {percentile(waits, 50) * 1000:.0f} ms, n={len(waits)}, {OPEN_PAGES} lists open"
     return Figure("dashboard_visible.p95", percentile(waits, 95) * 1000, "ms", wanted="≤ 500", note=note)
+
+
+def _visible_events(perdure: Perdure, browser: httpx.Client) -> Figure:
+    """From the call that makes an event to that event in the open page of its intent; the call's own time included."""
+    address, _ = perdure.agent("followed")
+    followed = [
+        perdure.call("POST", "/v1/intents", intent_type="bench.work.v1", to_agent=address, payload={})[
+            "intent_id"
+        ]
+        for _ in range(OPEN_PAGES)
+    ]
+    chance = random.Random(3)
+    changed: list[float] = []
+    with _opened(perdure, browser, [f"/live{ROOT}intents/{one}?after=2" for one in followed]) as pages:
+        pages.read()
+        time.sleep(2)
+        for one in followed:
+            changed.append(time.monotonic())
+            perdure.call("POST", f"/v1/intents/{one}/resolve", status="CANCELED", reason="seen")
+            time.sleep(chance.uniform(0.1, 0.9))
+        time.sleep(3)
+        seen = pages.ask("seen")["seen"]
+    waits = []
+    for one, started, each in zip(followed, changed, seen, strict=True):
+        if "3 3" not in each:
+            raise RuntimeError(f"the page of {one} was never told of its event")
+        waits.append(each["3 3"] - started)
+    waits.sort()
+    note = f"p50 {percentile(waits, 50) * 1000:.0f} ms, n={len(waits)}, {OPEN_PAGES} intents open"
+    return Figure(
+        "dashboard_event_visible.p95", percentile(waits, 95) * 1000, "ms", wanted="≤ 500", note=note
+    )
+
+
+def _opened(perdure: Perdure, browser: httpx.Client, paths: list[str]) -> Client:
+    """Pages that somebody who is logged in has open."""
+    cookie = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
+    return Client("lists", url=perdure.url, key="", cookie=cookie, paths=paths)

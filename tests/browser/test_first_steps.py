@@ -45,6 +45,7 @@ def test_the_lines_that_are_shown_lead_from_an_empty_page_to_a_completed_intent(
 ) -> None:
     with Operator.of_another_tenant(perdure, slug="newcomers") as operator:
         key = operator.key
+        operator.register("pipeline-agent")
     page = person(Role.ADMIN, organization="newcomers", viewport=PHONE).page
     root = "/o/newcomers/production/"
     page.goto(f"{root}intents/")

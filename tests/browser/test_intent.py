@@ -134,6 +134,34 @@ def test_an_action_goes_on_when_its_worker_is_killed(browser_page: Page, perdure
     assert entries == 10_000
 
 
+def test_an_action_on_many_is_stopped_in_the_middle(browser_page: Page, perdure: Perdure) -> None:
+    page = browser_page
+    with Operator.of(perdure) as operator:
+        account = operator.register()
+        body = [{"intent_type": "bulk.stopped.v1", "to_agent": account.address}] * 500
+        for _ in range(20):
+            operator.post("/v1/intents/batch", {"intents": body})
+    page.goto(f"{ROOT}intents/?type=bulk.stopped.v1&status=SUBMITTED")
+    page.locator("#all-matching").check()
+    page.get_by_role("button", name="Cancel…").click()
+    page.get_by_label("Why").fill("a mistake")
+    page.get_by_label(re.compile("to confirm")).fill("cancel 10000")
+    page.get_by_role("button", name="Cancel 10000 intents").click()
+    progress = page.locator("#progress")
+    expect(progress).to_contain_text("Running")
+    page.get_by_role("button", name="Stop", exact=True).click()
+
+    expect(progress).to_contain_text("Stopped by admin")
+    query = (
+        "SELECT count(*) FROM intents_intent WHERE intent_type = 'bulk.stopped.v1' AND status = 'CANCELED'"
+    )
+    [(canceled,)] = in_database(perdure, query)
+    assert canceled < 10_000
+    page.reload()
+    expect(progress).to_contain_text(f"{canceled} done")
+    expect(page.get_by_role("button", name="Stop", exact=True)).to_have_count(0)
+
+
 def test_a_viewer_has_no_buttons(person: MakePerson, perdure: Perdure) -> None:
     with Operator.of(perdure) as operator:
         intent_id = operator.submit(operator.register())

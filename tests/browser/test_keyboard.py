@@ -35,14 +35,15 @@ def is_current(page: Page, selector: str) -> None:
     expect(page.locator(selector)).to_have_class(re.compile(r"\bis-current\b"))
 
 
-def test_going_places(browser_page: Page) -> None:
+def test_going_places(browser_page: Page, operator: Operator, worker: Account) -> None:
     page = browser_page
+    operator.submit(worker)  # where there is nothing yet, there is nothing to search
     for keys, path in (("g i", "intents/"), ("g a", "agents/"), ("g d", "dead-letters/"), ("g o", "")):
         press(page, keys)
         expect(page).to_have_url(re.compile(f"{ROOT}{path}$"))
 
     press(page, "g i")
-    expect(page).to_have_url(re.compile(f"{ROOT}intents/$"))
+    expect(page.locator("#live")).to_have_attribute("data-state", "live")  # its scripts are there
     press(page, "/")
     expect(page.locator("#q")).to_be_focused()
     page.keyboard.type("g d j ? x")  # in a field, keys are letters
