@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncIterator
+from math import floor
 from time import monotonic
 from typing import Any
 from uuid import uuid4
@@ -41,6 +42,8 @@ LINGER_SECONDS = 0.7
 BUFFERED_ROOM = 50
 #: The largest body of the requests with which a client says what became of a delivery.
 LARGEST_ANSWER = 128 * 1024
+#: Event loops count in whole milliseconds, and wake a little early.
+ROUNDING_SECONDS = 0.002
 #: A payload larger than this is left out; some clients' line buffers hold 64 KB.
 LARGEST_PAYLOAD = 32 * 1024
 
@@ -180,8 +183,10 @@ async def _frames(
                     here.dispatcher.ring([mailbox.agent_id])
                 ends_at, patience = monotonic() + wait_seconds, wait_seconds
             silence = sse.KEEP_ALIVE_SECONDS if is_busy else sse.IDLE_KEEP_ALIVE_SECONDS
-            await mailbox.news(min(patience, max(0.0, spoke_at + silence - monotonic())))
-            if monotonic() - spoke_at >= silence:
+            # At full seconds: thousands of idle streams speak together, and wake the process once instead of each.
+            speaks_at = floor(spoke_at + silence)
+            await mailbox.news(min(patience, max(0.0, speaks_at - monotonic())))
+            if monotonic() >= speaks_at - ROUNDING_SECONDS:
                 yield sse.KEEP_ALIVE
                 spoke_at = monotonic()
                 if news is not None:
