@@ -226,13 +226,17 @@ class Dispatcher:
 
     def offer(self, asked: Sequence[Submission]) -> room.Offer | None:
         """Keep room for these new intents in connections that wait here, and whose agents are owed nothing else."""
-        barred = self._unserved | self._rung | self._claiming | self._offered | self.killed
-        takers = room.takers(asked, self._mailboxes, barred)
+        takers = room.takers(asked, self._mailboxes, self._is_barred)
         if not any(takers):
             return None
         offer = room.Offer(takers, self._take)
         self._offered |= offer.agents  # nothing else is claimed for them meanwhile
         return offer
+
+    def _is_barred(self, agent_id: int) -> bool:
+        """Something else may fill this agent's room, or it may have none."""
+        others = (self._unserved, self._rung, self._claiming, self._offered, self.killed)
+        return any(agent_id in each for each in others)
 
     async def _take(self, agents: set[int], given: Sequence[tuple[Mailbox, Lease]]) -> None:
         try:

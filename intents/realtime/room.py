@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from intents.realtime.mailbox import Mailbox
 from intents.records import Lease, Slot, Submission
@@ -40,30 +41,29 @@ def trusted(mailboxes: list[Mailbox]) -> list[Mailbox]:
 
 
 def takers(
-    asked: Sequence[Submission], mailboxes: Mapping[int, list[Mailbox]], barred: Collection[int]
+    asked: Sequence[Submission], mailboxes: Mapping[int, list[Mailbox]], is_barred: Callable[[int], bool]
 ) -> list[Mailbox | None]:
     """For each of these new intents a connection that has room for it, by turns, unless its agent is barred."""
+    lines: dict[int, deque[Mailbox]] = {}
     room: dict[Mailbox, int] = {}
     found: list[Mailbox | None] = []
     for each in asked:
+        agent_id = each.recipient_id
+        if (line := lines.get(agent_id)) is None:
+            waiting = [] if is_barred(agent_id) else trusted(mailboxes.get(agent_id, []))
+            line = lines[agent_id] = deque(mailbox for mailbox in waiting if mailbox.free)
         # What is owed later, or comes with checkpoints, is claimed when all of it is there.
-        is_ready = each.is_owed and not each.delay_seconds and not each.inherits
-        may_have = is_ready and each.recipient_id not in barred
-        waiting = mailboxes.get(each.recipient_id) if may_have else None
-        found.append(_next_with_room(waiting, room) if waiting else None)
+        if not line or not each.is_owed or each.delay_seconds or each.inherits:
+            found.append(None)
+            continue
+        mailbox = line.popleft()
+        room[mailbox] = room.get(mailbox, mailbox.free) - 1
+        if room[mailbox]:
+            line.append(mailbox)
+        found.append(mailbox)
+    for agent_id in {mailbox.agent_id for mailbox in room}:
+        mailboxes[agent_id].sort(key=room.__contains__)  # to the end of the line
     return found
-
-
-def _next_with_room(mailboxes: list[Mailbox], room: dict[Mailbox, int]) -> Mailbox | None:
-    for mailbox in trusted(mailboxes) if len(mailboxes) > 1 else mailboxes:
-        left = room.setdefault(mailbox, mailbox.free)
-        if left:
-            room[mailbox] = left - 1
-            if len(mailboxes) > 1:  # to the end of the line
-                mailboxes.remove(mailbox)
-                mailboxes.append(mailbox)
-            return mailbox
-    return None
 
 
 def _slot(mailbox: Mailbox, first: int, last: int) -> Slot:
