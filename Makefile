@@ -14,7 +14,7 @@ PRODUCTION_CHECK := DJANGO_SETTINGS_MODULE=controlplane.settings.production PERD
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	--no-emit-index-url $(LOCK_OPTIONS)
 
-.PHONY: demo up test kills adapters deep chaos chaos-mutations audit check bench lock format
+.PHONY: demo up test test-seen test-intents test-rest test-client kills adapters deep chaos chaos-mutations audit check bench lock format
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/installed ## Play the story of an agent that is killed in the middle of its work
@@ -24,8 +24,18 @@ up: $(VENV)/installed ## Run all of Perdure until Ctrl-C
 	@$(BIN)/python manage.py up
 
 test: $(VENV)/installed ## Run all tests against real PostgreSQL and Valkey, but those of `make adapters`
-	$(BIN)/python -m pytest $(TESTS)
-	$(if $(TESTS),,$(IN_CLIENT)/python -m pytest)
+	$(if $(TESTS),$(BIN)/python -m pytest $(TESTS),+@$(MAKE) --no-print-directory --jobs=2 --keep-going --output-sync \
+		test-seen test-intents test-rest test-client)
+
+# The parts share nothing, each has servers of its own: two at a time, the longest first.
+test-seen:
+	@$(BIN)/python -m pytest tests/end_to_end tests/browser
+test-intents:
+	@$(BIN)/python -m pytest tests/intents
+test-rest:
+	@$(BIN)/python -m pytest tests --ignore=tests/end_to_end --ignore=tests/browser --ignore=tests/intents
+test-client:
+	@$(IN_CLIENT)/python -m pytest
 
 # From client/, and with a configuration of their own: the server's package `agents` must not hide OpenAI's.
 adapters: $(VENV)/installed $(FRAMEWORKS:%=.venvs/%/installed) ## Test each adapter with its framework; needs the network once
