@@ -111,7 +111,8 @@ def test_work_goes_on_under_a_new_lease_though_all_connections_broke(crew: Crew,
     proxy.cut()
 
     assert crew.ended(intent).status == "COMPLETED"
-    assert crew.notes() == ["begin 1", "end 1"]
+    # The same run of the handler; the new lease is another attempt if the agent's word that it began had arrived.
+    assert crew.notes() in (["begin 1", "end 1"], ["begin 1", "end 2"])
 
 
 @pytest.mark.parametrize("manner", ["refuse"], indirect=True)
