@@ -125,6 +125,10 @@ def connected(network: Network, server: socket.socket) -> tuple[socket.socket, s
     client = socket.create_connection(("127.0.0.1", network.port("wire")), timeout=20)
     there, _ = server.accept()
     there.settimeout(20)
+    # A byte each way: the proxy has joined both ends, and knows of them when it is told to break the wire.
+    for one, other in ((client, there), (there, client)):
+        one.sendall(b".")
+        assert other.recv(1) == b"."
     return client, there
 
 
