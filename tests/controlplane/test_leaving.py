@@ -11,7 +11,7 @@ import uvicorn
 
 from controlplane import lifespan, web
 from controlplane.bodies import Receive, Scope, Send
-from controlplane.leaving import Leaving
+from controlplane.leaving import Leaving, admit_the_last
 from tests.controlplane.exchange import PATIENCE, until
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -78,3 +78,31 @@ async def test_who_is_inside_is_served_once_more_and_asked_to_come_in_elsewhere(
         writer.close()
         await writer.wait_closed()
     assert order == ["lingers", "tells streams"]
+
+
+async def test_nobody_gets_into_the_queue_that_is_thrown_away_when_the_door_closes() -> None:
+    """Who has knocked is let in; who comes then finds nobody, and has sent nothing when it is told."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\nok")
+        writer.close()
+        await writer.wait_closed()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket() as early:
+        port = listener.getsockname()[1]
+        early.connect(("127.0.0.1", port))  # by the kernel: nobody accepts yet
+        server = await asyncio.start_server(serve, sock=listener)
+
+        await admit_the_last(listener)
+
+        assert is_refused(
+            port
+        )  # the loop stands still while this tries: as if the process had lost its processor
+        server.close()
+        listener.close()
+        reader, writer = await asyncio.open_connection(sock=early)
+        assert (await answer((reader, writer))).startswith(b"HTTP/1.1 200")
+        writer.close()
+        await writer.wait_closed()
+        assert is_refused(port)
