@@ -71,7 +71,9 @@ def handle(socket: ClientConnection, delivery: dict[str, Any], options: argparse
     named = {"intent_id": intent_id, "lease": delivery["lease"]}
     say("delivered", intent_id=intent_id, delivery=delivery)
     halt_at(options, "acknowledging", intent_id)
-    send(socket, type="acknowledge", **named)
+    send(socket, type="acknowledge", ref="acknowledged", **named)
+    if options.halt_at is not None:
+        hear_of(socket, "acknowledged")  # else it depends on the wire whether anybody knows that we began
     say("read", intent_id=intent_id)
     halt_at(options, "working", intent_id)
     ends_at = time.monotonic() + options.work
@@ -82,6 +84,12 @@ def handle(socket: ClientConnection, delivery: dict[str, Any], options: argparse
     result = {"by": os.getpid(), "saw": delivery["payload"]}
     RESULTS[intent_id] = {"type": "complete", "ref": intent_id, "result": result, **named}
     send(socket, **RESULTS[intent_id])
+
+
+def hear_of(socket: ClientConnection, ref: str) -> None:
+    """Wait for the answer to this frame."""
+    while json.loads(socket.recv()).get("ref") != ref:
+        pass
 
 
 def halt_at(options: argparse.Namespace, where: str, intent_id: str) -> None:
