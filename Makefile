@@ -118,6 +118,7 @@ $(VENV)/installed: requirements-dev.txt client/pyproject.toml
 	@test -x .venvs/peer-$*/bin/python || $(PYTHON) -m venv .venvs/peer-$*
 	@echo "Installing $* into .venvs/peer-$*; this happens once."
 	@.venvs/peer-$*/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --requirement $<
-	@test ! -e bench/peers/$*/package-lock.json || (cp bench/peers/$*/package*.json .venvs/peer-$*/ \
-		&& cd .venvs/peer-$* && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error)
+	@test ! -e bench/peers/$*/package.json || (cp bench/peers/$*/package.json bench/peers/$*/programs.sha256 .venvs/peer-$*/ \
+		&& cd .venvs/peer-$* && npm install --no-package-lock --ignore-scripts --no-audit --no-fund --loglevel=error \
+		&& sha256sum --quiet --ignore-missing --check programs.sha256)
 	@touch $@

@@ -106,9 +106,7 @@ def note_secrets() -> None:
 
 
 def _secrets() -> tuple[dict[tuple[str, str, str], int], int]:
-    files = [
-        path for path in tracked() if not path.endswith((".lock", "package-lock.json")) and path not in LOCKS
-    ]
+    files = [path for path in tracked() if not path.endswith(".lock") and path not in LOCKS]
     ended = run([TOOLS / "detect-secrets", "scan", "--disable-plugin", "HexHighEntropyString", *files])
     if ended.returncode:
         raise Found(ended.stderr[-2000:])
