@@ -49,6 +49,29 @@ def wait_until(predicate: Callable[[], T], deadline: float = 10.0, what: str = "
     return answer
 
 
+class Running:
+    """What runs within a `with`, and is stopped even if it does not start."""
+
+    def start(self) -> None:
+        raise NotImplementedError
+
+    def stop(self) -> None:
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
 class Process:
     """One process of a Perdure. `log` is the file with all it wrote."""
 
@@ -137,7 +160,7 @@ class Web(Process):
         assert self.is_running(), f"{self.name} ended:\n{self.log.read_text()[-3000:]}"
 
 
-class Perdure:
+class Perdure(Running):
     """PostgreSQL, Valkey, N web processes, and worker with beat, started on `with` and gone after it.
 
     `facts` holds what dev.env would: AXME_BASE_URL (of the first web process), AXME_API_KEY, PERDURE_ORG_ID, …
@@ -199,16 +222,3 @@ class Perdure:
         self.valkey.kill()
         shutil.rmtree(services.socket_directory(self.home), ignore_errors=True)
         shutil.rmtree(self.directory, ignore_errors=True)
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()

@@ -28,7 +28,7 @@ from agents.api.mesh_schemas import (
 from agents.api.tenancy import AgentRequest
 from agents.caller import Caller
 from agents.errors import AgentNotFound
-from agents.models import Agent, DeliveryMode, Health, MeshEvent, MeshEventType, Scope
+from agents.models import Agent, AgentPolicy, DeliveryMode, Health, MeshEvent, MeshEventType, Scope
 from agents.postgres import in_thread
 
 router = Router(tags=["mesh"])
@@ -127,11 +127,7 @@ def _resume(caller: Caller, address: str) -> SwitchOut:
 @requires(Scope.READ, Scope.AGENT)
 async def get_cost_policy(request: AgentRequest, address: str) -> CostPolicyAnswer:
     """Show the limits on what goes to the agent and comes from it."""
-    return await in_thread(_cost_policy, request.auth, address)
-
-
-def _cost_policy(caller: Caller, address: str) -> CostPolicyAnswer:
-    return CostPolicyAnswer(policy=CostPolicy.of(policies.of(_found(caller, address))))
+    return CostPolicyAnswer(policy=CostPolicy.of(await in_thread(_policy, request.auth, address)))
 
 
 @router.put("/agents/{path:address}/policies/cost", response=CostPolicyAnswer)
@@ -157,11 +153,7 @@ def _set_cost_policy(caller: Caller, address: str, body: CostPolicy) -> CostPoli
 @requires(Scope.READ, Scope.AGENT)
 async def get_action_policy(request: AgentRequest, address: str) -> ActionPolicyAnswer:
     """Show which intent types may go to the agent and come from it."""
-    return await in_thread(_action_policy, request.auth, address)
-
-
-def _action_policy(caller: Caller, address: str) -> ActionPolicyAnswer:
-    return ActionPolicyAnswer(policy=ActionPolicy.of(policies.of(_found(caller, address))))
+    return ActionPolicyAnswer(policy=ActionPolicy.of(await in_thread(_policy, request.auth, address)))
 
 
 @router.put("/agents/{path:address}/policies/action", response=ActionPolicyAnswer)
@@ -169,6 +161,10 @@ def _action_policy(caller: Caller, address: str) -> ActionPolicyAnswer:
 async def set_action_policy(request: AgentRequest, address: str, body: ActionPolicy) -> ActionPolicyAnswer:
     """Let only these intent types go to the agent and come from it, or all but these."""
     return await in_thread(_set_action_policy, request.auth, address, body)
+
+
+def _policy(caller: Caller, address: str) -> AgentPolicy:
+    return policies.of(_found(caller, address))
 
 
 def _set_action_policy(caller: Caller, address: str, body: ActionPolicy) -> ActionPolicyAnswer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -187,34 +188,33 @@ async def _writable(intent_id: UUID, request: AgentRequest) -> Row:
 
 
 async def _finish(caller: Caller, row: Row, ending: Ending) -> Done:
-    if auditing.is_from_above(row, caller, ending.type):
-        return await in_thread(_finish_noted, caller, row, ending)
-    [done] = await coalescer.finish([ending])
-    done.outcome.check()
-    return done
-
-
-def _finish_noted(caller: Caller, row: Row, ending: Ending) -> Done:
-    with transaction.atomic():
-        [done] = ledger.finish([ending])
-        done.outcome.check()
-        auditing.note(caller, ending.type, row, reason=str(ending.details.get("reason") or ""))
-    return done
+    if not auditing.is_from_above(row, caller, ending.type):
+        return _took_place(await coalescer.finish([ending]))
+    return await _noted(caller, row, lambda: ledger.finish([ending]), ending.type, ending.details)
 
 
 async def _wake(caller: Caller, row: Row, wake: Wake) -> Done:
-    if auditing.is_from_above(row, caller, EventType.CANCELED):
-        return await in_thread(_wake_noted, caller, row, wake)
-    [done] = await coalescer.wake([wake])
+    if not auditing.is_from_above(row, caller, EventType.CANCELED):
+        return _took_place(await coalescer.wake([wake]))
+    return await _noted(caller, row, lambda: ledger.wake([wake]), "intent.resumed", wake.details)
+
+
+async def _noted(caller: Caller, row: Row, do: Callable[[], list[Done]], action: str, details: Body) -> Done:
+    """Do it and note it in the audit log, or neither."""
+
+    def both() -> Done:
+        with transaction.atomic():
+            done = _took_place(do())
+            auditing.note(caller, action, row, reason=str(details.get("reason") or ""))
+        return done
+
+    return await in_thread(both)
+
+
+def _took_place(outcomes: list[Done]) -> Done:
+    """The only one, if it is no refusal."""
+    [done] = outcomes
     done.outcome.check()
-    return done
-
-
-def _wake_noted(caller: Caller, row: Row, wake: Wake) -> Done:
-    with transaction.atomic():
-        [done] = ledger.wake([wake])
-        done.outcome.check()
-        auditing.note(caller, "intent.resumed", row, reason=str(wake.details.get("reason") or ""))
     return done
 
 

@@ -101,19 +101,24 @@ def test_five_thousand_are_canceled_while_somebody_looks(browser_page: Page, per
     assert canceled == 5_000
 
 
-def test_an_action_goes_on_when_its_worker_is_killed(browser_page: Page, perdure: Perdure) -> None:
-    page = browser_page
+def cancel_ten_thousand(page: Page, perdure: Perdure, intent_type: str) -> None:
+    """Begin to cancel so many intents of this type, which nobody works on."""
     with Operator.of(perdure) as operator:
         account = operator.register()
-        body = [{"intent_type": "bulk.killed.v1", "to_agent": account.address}] * 500
+        body = [{"intent_type": intent_type, "to_agent": account.address}] * 500
         for _ in range(20):
             operator.post("/v1/intents/batch", {"intents": body})
-    page.goto(f"{ROOT}intents/?type=bulk.killed.v1&status=SUBMITTED")
+    page.goto(f"{ROOT}intents/?type={intent_type}&status=SUBMITTED")
     page.locator("#all-matching").check()
     page.get_by_role("button", name="Cancel…").click()
     page.get_by_label("Why").fill("a mistake")
     page.get_by_label(re.compile("to confirm")).fill("cancel 10000")
     page.get_by_role("button", name="Cancel 10000 intents").click()
+
+
+def test_an_action_goes_on_when_its_worker_is_killed(browser_page: Page, perdure: Perdure) -> None:
+    page = browser_page
+    cancel_ten_thousand(page, perdure, "bulk.killed.v1")
     query = "SELECT succeeded, state FROM intents_bulkaction ORDER BY id DESC LIMIT 1"
     wait_until(lambda: in_database(perdure, query)[0][0] > 0, 30, "it has begun")
 
@@ -136,17 +141,7 @@ def test_an_action_goes_on_when_its_worker_is_killed(browser_page: Page, perdure
 
 def test_an_action_on_many_is_stopped_in_the_middle(browser_page: Page, perdure: Perdure) -> None:
     page = browser_page
-    with Operator.of(perdure) as operator:
-        account = operator.register()
-        body = [{"intent_type": "bulk.stopped.v1", "to_agent": account.address}] * 500
-        for _ in range(20):
-            operator.post("/v1/intents/batch", {"intents": body})
-    page.goto(f"{ROOT}intents/?type=bulk.stopped.v1&status=SUBMITTED")
-    page.locator("#all-matching").check()
-    page.get_by_role("button", name="Cancel…").click()
-    page.get_by_label("Why").fill("a mistake")
-    page.get_by_label(re.compile("to confirm")).fill("cancel 10000")
-    page.get_by_role("button", name="Cancel 10000 intents").click()
+    cancel_ten_thousand(page, perdure, "bulk.stopped.v1")
     progress = page.locator("#progress")
     expect(progress).to_contain_text("Running")
     page.get_by_role("button", name="Stop", exact=True).click()

@@ -14,8 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import psutil
 import psycopg
@@ -25,7 +24,7 @@ from tests.chaos import history
 from tests.chaos.mutations import MUTATIONS
 from tests.chaos.network import Network
 from tests.chaos.tenants import Tenant, found_tenants
-from tests.servers import REPOSITORY, Perdure, Process, Web, wait_until
+from tests.servers import REPOSITORY, Perdure, Process, Running, Web, wait_until
 
 #: As short as they can be, so that a run sees many leases end.
 VARIABLES = {
@@ -41,7 +40,7 @@ USUAL_RATIO, MOST_SLOWNESS = 1.3, 6.0
 SMALL_DISK_MEGABYTES = 3000
 
 
-class World:
+class World(Running):
     """A run's processes. `directory` keeps the history and the logs after the run."""
 
     def __init__(
@@ -196,19 +195,6 @@ class World:
                 server.kill()
             subprocess.run(["umount", "--lazy", str(home)], check=False)
         self.perdure.stop()
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def observe(self, sample: int) -> None:
         """Have every tenant look at everything once more."""

@@ -16,8 +16,7 @@ import ssl
 import subprocess
 import sys
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import httpx
 import pytest
@@ -26,7 +25,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests.servers import REPOSITORY, Perdure, Process, wait_until
+from tests.servers import REPOSITORY, Perdure, Process, Running, wait_until
 
 NGINX = shutil.which("nginx") or next(filter(os.path.exists, ["/usr/sbin/nginx"]), "")
 CONFIGURATION = REPOSITORY / "deploy" / "nginx.conf"
@@ -56,7 +55,7 @@ def need_nginx() -> None:
         )
 
 
-class Front:
+class Front(Running):
     """Perdure in production's settings, and nginx before it, which alone speaks TLS."""
 
     def __init__(self, place: Path) -> None:
@@ -136,19 +135,6 @@ class Front:
     def stop(self) -> None:
         self.nginx.stop()
         self.perdure.stop()
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
 
 def free_port() -> int:

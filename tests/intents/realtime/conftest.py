@@ -1,13 +1,18 @@
-"""The shared Perdure, its operator, and an agent that is nobody else's."""
+"""The shared Perdure, its operator, and an agent that is nobody else's; or a dispatcher of this process."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 
 import httpx
 import pytest
 
+from agents.models import Agent
+from intents.realtime.dispatcher import Dispatcher
+from intents.realtime.observer import Observer
+from tests.intents.factories import make_recipient
+from tests.intents.realtime.loops import close_everything
 from tests.intents.realtime.sockets import Socket
 from tests.intents.realtime.streams import BUFFERED, INCREMENTAL, Open, Reader, new_process, reading
 from tests.live import Account, Operator
@@ -84,3 +89,21 @@ def listen(worker: Account, client: httpx.Client) -> Open:
         )
 
     return listen  # type: ignore[return-value]
+
+
+@pytest.fixture
+def agent(transactional_db: None) -> Agent:
+    return make_recipient()
+
+
+@pytest.fixture
+async def dispatcher(transactional_db: None) -> AsyncIterator[Dispatcher]:
+    """A dispatcher of this process, with its observer."""
+    observer = Observer()
+    dispatcher = Dispatcher(observer)
+    observer.start()
+    dispatcher.start()
+    yield dispatcher
+    await dispatcher.stop()
+    await observer.stop()
+    await close_everything()

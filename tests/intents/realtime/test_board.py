@@ -27,11 +27,6 @@ from tests.intents.realtime.loops import close_everything, until
 
 
 @pytest.fixture
-def agent(transactional_db: None) -> Agent:
-    return make_recipient()
-
-
-@pytest.fixture
 async def board() -> AsyncIterator[Board]:
     board = Board()
     board.start()

@@ -12,13 +12,7 @@ from agents.models import Agent, Connection, WebProcess
 from intents.realtime import runtime
 from intents.realtime.mailbox import Mailbox
 from intents.signals import Changes
-from tests.intents.factories import make_recipient
 from tests.intents.realtime.loops import close_everything, make_mailbox, until
-
-
-@pytest.fixture
-def agent(transactional_db: None) -> Agent:
-    return make_recipient()
 
 
 @pytest.fixture

@@ -17,27 +17,9 @@ from intents.models import Delivery
 from intents.realtime import runtime
 from intents.realtime.dispatcher import Dispatcher
 from intents.realtime.mailbox import Closing, Mailbox
-from intents.realtime.observer import Observer
 from intents.records import Done, Ending, Hold, Lease, Release, Slot
 from tests.intents.factories import make_delivery, make_intents, make_recipient
 from tests.intents.realtime.loops import close_everything, make_mailbox, until
-
-
-@pytest.fixture
-def agent(transactional_db: None) -> Agent:
-    return make_recipient()
-
-
-@pytest.fixture
-async def dispatcher(transactional_db: None) -> AsyncIterator[Dispatcher]:
-    observer = Observer()
-    dispatcher = Dispatcher(observer)
-    observer.start()
-    dispatcher.start()
-    yield dispatcher
-    await dispatcher.stop()
-    await observer.stop()
-    await close_everything()
 
 
 @pytest.fixture

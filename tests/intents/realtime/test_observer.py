@@ -18,13 +18,8 @@ from intents.models import Intent
 from intents.realtime import observer as observing
 from intents.realtime.observer import Observer, TooSlow, Watch
 from intents.records import Ending, Row
-from tests.intents.factories import hold, make_intent, make_recipient
+from tests.intents.factories import hold, make_intent
 from tests.intents.realtime.loops import close_everything, until
-
-
-@pytest.fixture
-def agent(transactional_db: None) -> Agent:
-    return make_recipient()
 
 
 @pytest.fixture

@@ -18,13 +18,8 @@ from intents.realtime.mailbox import Mailbox
 from intents.realtime.observer import Observer
 from intents.records import Lease, Slot
 from intents.signals import Changes, changed
-from tests.intents.factories import make_intents, make_recipient, submission
+from tests.intents.factories import make_intents, submission
 from tests.intents.realtime.loops import close_everything, make_mailbox, until
-
-
-@pytest.fixture
-def agent(transactional_db: None) -> Agent:
-    return make_recipient()
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from intents.models import Intent
 from intents.realtime import agent_socket, runtime, submitter_socket
 from intents.realtime.agent_socket import AgentSocket
 from tests.factories import make_caller
-from tests.intents.factories import make_intents, make_recipient
+from tests.intents.factories import make_intents
 from tests.intents.realtime.loops import close_everything, until
 
 
@@ -54,11 +54,6 @@ class Connection:
     async def leave(self) -> None:
         self.incoming.put_nowait({"type": "websocket.disconnect", "code": 1000})
         await asyncio.wait_for(self.task, 5)
-
-
-@pytest.fixture
-def agent(transactional_db: None) -> Agent:
-    return make_recipient()
 
 
 @pytest.fixture

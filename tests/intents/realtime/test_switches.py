@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from uuid import UUID, uuid4
 
 import pytest
@@ -16,27 +16,9 @@ from intents.models import Delivery
 from intents.realtime import switches
 from intents.realtime.dispatcher import Dispatcher
 from intents.realtime.mailbox import Mailbox
-from intents.realtime.observer import Observer
 from intents.records import Lease, Slot
 from tests.intents.factories import make_delivery, make_recipient
-from tests.intents.realtime.loops import close_everything, make_mailbox, until
-
-
-@pytest.fixture
-def agent(transactional_db: None) -> Agent:
-    return make_recipient()
-
-
-@pytest.fixture
-async def dispatcher(transactional_db: None) -> AsyncIterator[Dispatcher]:
-    observer = Observer()
-    dispatcher = Dispatcher(observer)
-    observer.start()
-    dispatcher.start()
-    yield dispatcher
-    await dispatcher.stop()
-    await observer.stop()
-    await close_everything()
+from tests.intents.realtime.loops import make_mailbox, until
 
 
 async def holding(dispatcher: Dispatcher, agent: Agent) -> tuple[Mailbox, list[Lease]]:

@@ -14,13 +14,8 @@ from intents.models import Delivery, Intent
 from intents.realtime import runtime
 from intents.realtime.mailbox import Mailbox
 from intents.records import Lease
-from tests.intents.factories import make_intents, make_recipient
+from tests.intents.factories import make_intents
 from tests.intents.realtime.loops import close_everything, make_mailbox, until
-
-
-@pytest.fixture
-def agent(transactional_db: None) -> Agent:
-    return make_recipient()
 
 
 @pytest.fixture
