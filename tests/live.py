@@ -149,7 +149,7 @@ class Operator:
         """The history in short: `submitted delivered …`."""
         return [event["event_type"].removeprefix("intent.") for event in self.events(intent_id)]
 
-    def wait_for(self, intent_id: str, *statuses: str, deadline: float = 10) -> dict[str, Any]:
+    def wait_for(self, intent_id: str, *statuses: str, deadline: float = 30) -> dict[str, Any]:
         """The intent, as soon as it has one of these statuses, or any terminal one if none is named."""
         wanted = frozenset(statuses) or TERMINAL
 

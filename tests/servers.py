@@ -39,7 +39,7 @@ for name, value in bootstrap({}).items(): print(f"{name}={value}")
 """
 
 
-def wait_until(predicate: Callable[[], T], deadline: float = 10.0, what: str = "") -> T:
+def wait_until(predicate: Callable[[], T], deadline: float = 30.0, what: str = "") -> T:
     """What the predicate says as soon as that is true; fails after `deadline` seconds."""
     end = time.monotonic() + deadline
     while not (answer := predicate()):

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-PATIENCE = 5
+PATIENCE = 30
 
 
 class Exchange:

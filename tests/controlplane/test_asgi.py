@@ -85,6 +85,6 @@ async def test_sockets_open_only_where_there_are_some_and_for_no_foreign_page(
         "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
         "client": ("192.0.2.1", 1),
     }
-    await asyncio.wait_for(asgi.application(scope, receive, send), 5)
+    await asyncio.wait_for(asgi.application(scope, receive, send), 30)
 
     assert sent == [{"type": "websocket.close", "code": code}]

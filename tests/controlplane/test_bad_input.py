@@ -73,7 +73,7 @@ class Target:
         lines = [f"{case.method} {self.fill(case.path)} HTTP/1.1"]
         lines += [f"{name}: {value}" for name, value in headers.items() if value or name != "x-api-key"]
         web = self.perdure.web[0]
-        with socket.create_connection(("127.0.0.1", web.port), timeout=10) as connection:
+        with socket.create_connection(("127.0.0.1", web.port), timeout=30) as connection:
             connection.sendall("\r\n".join([*lines, "Connection: close", "", ""]).encode() + body)
             with http.client.HTTPResponse(connection, method=case.method) as response:
                 response.begin()
@@ -164,7 +164,7 @@ def test_a_bad_frame_is_answered_with_what_is_wrong_and_changes_nothing(target: 
 def test_what_is_no_http_at_all_is_refused_by_the_server_and_harms_nobody(
     target: Target, request_: bytes
 ) -> None:
-    with socket.create_connection(("127.0.0.1", target.perdure.web[0].port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", target.perdure.web[0].port), timeout=30) as connection:
         connection.sendall(request_)
         connection.shutdown(socket.SHUT_WR)
         answer = connection.recv(100)

@@ -121,7 +121,7 @@ def test_it_starts_all_and_stops_all(up: Up) -> None:
 
     assert up.popen is not None
     assert up.popen.wait(30) == 0
-    assert psutil.wait_procs(family, timeout=5)[1] == []
+    assert psutil.wait_procs(family, timeout=30)[1] == []
 
 
 def test_only_one_runs_from_a_home(up: Up) -> None:

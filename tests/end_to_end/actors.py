@@ -60,7 +60,7 @@ class Actor:
         with self._news:
             return [line for line in self._heard if line["said"] in what]
 
-    def hear(self, what: str, deadline: float = 10, *, count: int = 1) -> Line:
+    def hear(self, what: str, deadline: float = 30, *, count: int = 1) -> Line:
         """What it says the `count`-th time it says this; waits for it."""
         end = monotonic() + deadline
         with self._news:

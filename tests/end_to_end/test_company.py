@@ -49,12 +49,12 @@ def test_an_agent_on_one_web_process_gets_at_once_what_another_accepted(
 ) -> None:
     with operator.at(commons, 1) as there, start(worker, commons, web=(0,)) as at_work:
         at_work.hear("listening")
-        wait_until(lambda: is_connected(commons, worker), 5, "the agent is connected")
+        wait_until(lambda: is_connected(commons, worker), 30, "the agent is connected")
         delays = []
         for number in range(1, 11):
             there.submit(worker)
             submitted = time.time()
-            delays.append(at_work.hear("delivered", 2, count=number)["at"] - submitted)
+            delays.append(at_work.hear("delivered", 20, count=number)["at"] - submitted)
             at_work.hear("done", count=number)
 
     # Without rings each would wait for the safety look, which comes once a second.

@@ -26,7 +26,7 @@ def test_an_agent_killed_before_its_result_gets_the_work_again(
     with agent(worker, commons, "--halt-at", moment) as first:
         first.hear("halted")
     with agent(worker, commons) as second:
-        assert second.hear("delivered", 3)["delivery"]["redelivery"] is True
+        assert second.hear("delivered", 20)["delivery"]["redelivery"] is True
         second.hear("done")
 
     assert operator.wait_for(intent_id, "COMPLETED")["delivery_attempt"] == attempts
@@ -40,7 +40,7 @@ def test_the_same_on_the_websocket(
     with socket_agent(worker, commons, "--halt-at", moment) as first:
         first.hear("halted")
     with socket_agent(worker, commons) as second:
-        assert second.hear("delivered", 3)["delivery"]["redelivery"] is True
+        assert second.hear("delivered", 20)["delivery"]["redelivery"] is True
         second.hear("done")
 
     assert operator.wait_for(intent_id, "COMPLETED")["delivery_attempt"] == attempts
@@ -127,7 +127,7 @@ def test_a_frozen_agent_loses_its_lease_and_its_late_result_is_refused(
         hung.hear("read")
         hung.freeze()
         with socket_agent(worker, impatient) as healthy:
-            healthy.hear("done", 6)
+            healthy.hear("done", 30)
         hung.thaw()
         result = wait_until(
             lambda: next(

@@ -22,7 +22,7 @@ def test_work_of_a_killed_agent_completes_when_it_is_back(
             first.kill()
             assert operator.status(intent_id) == "IN_PROGRESS"
         with agent(worker, commons) as second:
-            delivery = second.hear("delivered", 2)["delivery"]
+            delivery = second.hear("delivered", 20)["delivery"]
             second.hear("done")
         ending = sender.hear("ended")["event"]
 
@@ -46,7 +46,7 @@ def test_redelivery_takes_no_longer_than_the_agents_own_start(
         delivered = second.hear("delivered")["at"]
         operator.wait_for(intent_id, "COMPLETED")
 
-    assert delivered - listening < 0.5
+    assert delivered - listening < 5  # not the 30 s of a lease
 
 
 def test_the_same_over_the_websocket(commons: Perdure, operator: Operator, worker: Account) -> None:
@@ -55,10 +55,10 @@ def test_the_same_over_the_websocket(commons: Perdure, operator: Operator, worke
         first.hear("halted")
     with socket_agent(worker, commons) as second:
         listening = second.hear("listening")["at"]
-        heard = second.hear("delivered", 2)
+        heard = second.hear("delivered", 20)
         second.hear("done")
 
-    assert heard["at"] - listening < 0.5
+    assert heard["at"] - listening < 5
     assert (heard["delivery"]["attempt"], heard["delivery"]["redelivery"]) == (2, True)
     ended = operator.wait_for(intent_id, "COMPLETED")
     assert ended["result"]["saw"] == {"rows": 3}
@@ -82,7 +82,7 @@ def test_the_story_on_daphne(on_daphne: Perdure, start: Callable[..., Actor]) ->
         with start(worker, on_daphne, "--halt-at", "working") as first:
             first.hear("halted")
         with start(worker, on_daphne) as second:
-            delivery = second.hear("delivered", 3)["delivery"]
+            delivery = second.hear("delivered", 20)["delivery"]
             second.hear("done")
         ended = operator.wait_for(intent_id, "COMPLETED")
 

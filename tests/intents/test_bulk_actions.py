@@ -55,7 +55,7 @@ def test_five_thousand_are_canceled_in_seconds(agent: Agent, alice: Operator) ->
 
     action = finish(bulk_actions.begin(alice, plan, reason="spring cleaning", typed="Cancel  5000"))
 
-    assert monotonic() - started < 15
+    assert monotonic() - started < 60
     assert (action.state, action.succeeded, action.failed) == ("finished", 5_000, 0)
     assert statuses(agent) == {"CANCELED"}
     entries = list(AuditEntry.objects.order_by("id"))

@@ -144,6 +144,30 @@ def test_only_its_agent_and_operators_renew_a_lease_whoever_knows_its_token(agen
     assert ledger.extend(asked[:1])[0].outcome == Outcome.LEASE_LOST
 
 
+def test_nobody_of_another_tenant_renews_a_lease_whoever_they_say_they_are(agent: Agent) -> None:
+    delivery = make_delivery(agent, lease_ends_in=5)
+    foreign = [hold(delivery, token=delivery.lease_token, agent_id=each) for each in (agent.pk, None)]
+    for asked in foreign:
+        asked.organization_id = make_recipient().organization_id
+    own = hold(delivery, token=delivery.lease_token)
+    expiry = delivery.lease_expires_at
+
+    assert [done.outcome for done in ledger.extend(foreign)] == [Outcome.LEASE_LOST] * 2
+    delivery.refresh_from_db()
+    assert delivery.lease_expires_at == expiry
+    assert [done.outcome for done in ledger.extend([*foreign, own])] == [Outcome.LEASE_LOST] * 2 + [Outcome.DONE]
+
+
+def test_whether_an_agent_is_killed_is_told_to_its_own_tenant_alone(agent: Agent) -> None:
+    delivery = make_delivery(agent, lease_ends_in=5)
+    asked = hold(delivery, token=delivery.lease_token, agent_id=agent.pk)
+    Agent.objects.filter(pk=agent.pk).update(killed_at=Now())
+
+    assert ledger.extend([asked])[0].outcome == Outcome.AGENT_KILLED
+    asked.organization_id = make_recipient().organization_id
+    assert ledger.extend([asked])[0].outcome == Outcome.LEASE_LOST
+
+
 # -- attempts ---------------------------------------------------------------------------------------------
 
 

@@ -63,7 +63,7 @@ class LiveStream:
             pass
         self.ended_at = monotonic()
 
-    def wait_for(self, name: str, *parts: str, patience: float = 5) -> str:
+    def wait_for(self, name: str, *parts: str, patience: float = 30) -> str:
         """The first event of that name with all of these in it."""
 
         def found() -> tuple[str] | None:

@@ -85,7 +85,7 @@ class Socket:
             return True
         return False
 
-    def end(self, deadline: float = 5) -> tuple[int, str]:
+    def end(self, deadline: float = 30) -> tuple[int, str]:
         """The close code and reason with which the server ends the connection."""
         stop = monotonic() + deadline
         with suppress(ConnectionClosed):

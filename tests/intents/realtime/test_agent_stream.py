@@ -143,7 +143,7 @@ def test_a_buffered_reader_gets_the_end_soon_after_its_work(
         assert not stream.has_ended
         operator.submit(worker)
         stream.hear()
-        wait_until(lambda: stream.has_ended, 3, "the stream ends")
+        wait_until(lambda: stream.has_ended, 30, "the stream ends")
 
         assert [event.name for event in stream.events()] == ["intent.delivered", "stream.timeout"]
 
@@ -199,7 +199,7 @@ def test_one_unfinished_delivery_does_not_block_the_queue_for_longer_than_wait_s
         with pytest.raises(AssertionError, match="Not within"):
             stream.hear(2, deadline=1)
 
-        assert [event.data["intent_id"] for event in stream.hear(2, deadline=5)] == [first, second]
+        assert [event.data["intent_id"] for event in stream.hear(2, deadline=20)] == [first, second]
 
 
 # -- what has ended ---------------------------------------------------------------------------------------------

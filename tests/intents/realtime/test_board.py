@@ -64,7 +64,7 @@ async def end(intent: Intent, how: EventType = EventType.COMPLETED) -> None:
     await coalescer.finish([Ending(hold(intent), how, {"error": {"code": "bad_input"}})])
 
 
-async def news(page: OpenList, patience: float = 3.0) -> News:
+async def news(page: OpenList, patience: float = 20.0) -> News:
     """What the page is told next."""
     async with asyncio.timeout(patience):
         while not (told := await page.next(patience)):

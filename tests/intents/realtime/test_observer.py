@@ -57,7 +57,7 @@ async def end(intent: Intent) -> None:
 async def collect(watch: Watch, until_seq: int) -> list[int]:
     """The numbers of the events shown, up to one."""
     seen: list[int] = []
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not seen or seen[-1] < until_seq:
             seen += [row["seq"] for row in await watch.next(1.0)]
     return seen

@@ -53,7 +53,7 @@ class Connection:
 
     async def leave(self) -> None:
         self.incoming.put_nowait({"type": "websocket.disconnect", "code": 1000})
-        await asyncio.wait_for(self.task, 5)
+        await asyncio.wait_for(self.task, 30)
 
 
 @pytest.fixture
@@ -124,6 +124,6 @@ async def test_frames_of_a_client_that_has_left_are_still_acted_on(caller: Calle
     def status() -> str:
         return str(Intent.objects.get(pk=intent_id).status)
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while await postgres.in_thread(status) != "COMPLETED":  # noqa: ASYNC110 (no event tells)
             await asyncio.sleep(0.01)

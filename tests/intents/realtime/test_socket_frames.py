@@ -156,8 +156,8 @@ def test_a_connected_agent_is_shown_with_its_connection(
     welcome = socket.hello(worker, client="test/1")
     query = "SELECT transport, client, room FROM agents_connection WHERE id = %s"
 
-    wait_until(lambda: in_database(commons, query, welcome["connection"]), 3, "it is told")
+    wait_until(lambda: in_database(commons, query, welcome["connection"]), 30, "it is told")
 
     assert in_database(commons, query, welcome["connection"]) == [("websocket", "test/1", 1)]
     socket.close()
-    wait_until(lambda: not in_database(commons, query, welcome["connection"]), 3, "its end is told")
+    wait_until(lambda: not in_database(commons, query, welcome["connection"]), 30, "its end is told")

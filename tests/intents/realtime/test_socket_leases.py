@@ -26,7 +26,7 @@ def test_what_a_closed_connection_held_goes_to_another_at_once(
     second = at_work(connect, worker, web=1)
     first.close()
 
-    delivery = second.delivery(deadline=2)
+    delivery = second.delivery(deadline=15)
 
     assert delivery["intent_id"] == lost["intent_id"]
     assert (delivery["attempt"], delivery["redelivery"]) == (2, True)
@@ -99,7 +99,7 @@ def test_the_agent_is_told_when_what_it_works_on_is_canceled(
     assert delivery["intent_id"] == canceled
     operator.post(f"/v1/intents/{canceled}/resolve", {"status": "CANCELED", "reason": "no longer wanted"})
 
-    told = socket.hear("canceled", deadline=2)
+    told = socket.hear("canceled", deadline=15)
 
     assert told["deliveries"] == [{"intent_id": canceled, "status": "CANCELED", "reason": "no longer wanted"}]
     # It has room again, and whatever it says about the canceled one comes too late.

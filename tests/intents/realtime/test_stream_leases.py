@@ -20,7 +20,7 @@ def test_the_lease_of_an_incremental_reader_ends_with_its_connection(
         [lost] = stream.hear()
         operator.http.get(f"/v1/intents/{intent_id}", headers=worker.headers)
     with new_process(commons, worker, web=1) as other, listen(client=other) as stream:
-        [again] = stream.hear(deadline=2)
+        [again] = stream.hear(deadline=15)
 
     assert (again.data["intent_id"], again.data["delivery_attempt"]) == (intent_id, 2)
     assert (again.name, again.data["status"]) == ("intent.in_progress", "IN_PROGRESS")
@@ -38,7 +38,7 @@ def test_a_restarted_curl_takes_over_what_the_last_one_had(
         new_process(commons, worker, web=1) as restarted,
         curl("since=0&wait_seconds=5", client=restarted) as stream,
     ):
-        [again] = stream.hear(deadline=2)
+        [again] = stream.hear(deadline=15)
 
     assert again.data["intent_id"] == intent_id
     assert again.data["redelivery"] is True

@@ -20,7 +20,7 @@ def test_what_has_happened_comes_first_then_what_happens_then_the_end(
         operator.at(commons, 1) as there,
         reading(operator.http, f"/v1/intents/{intent_id}/events/stream?since=0&wait_seconds=30") as stream,
     ):
-        wait_until(lambda: len(stream.events()) == 2, 5, "the beginning")
+        wait_until(lambda: len(stream.events()) == 2, 30, "the beginning")
         assert not stream.has_ended
         there.post(f"/v1/intents/{intent_id}/resolve", {"status": "COMPLETED", "result": {"rows": 3}})
         shown = stream.wait(3)
