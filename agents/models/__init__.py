@@ -10,6 +10,7 @@ from agents.models.membership import Membership, Role
 from agents.models.mesh import SWITCHES, Confirmation, MeshEvent, MeshEventType, MetricsBucket
 from agents.models.organization import SLUG_PATTERN, Organization
 from agents.models.policy import ActionMode, AgentPolicy, OnBreach
+from agents.models.sent_form import SentForm
 from agents.models.sign_in import FailedSignIn, SignIn
 from agents.models.workspace import Workspace
 
@@ -37,6 +38,7 @@ __all__ = [
     "Organization",
     "Role",
     "Scope",
+    "SentForm",
     "SignIn",
     "Transport",
     "WebProcess",
