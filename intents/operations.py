@@ -321,6 +321,7 @@ def extend(asked: Sequence[Hold], changes: Changes) -> Steps[list[Done]]:
         "extend",
         {
             "ids": [hold.intent_id for hold in asked],
+            "organizations": [hold.organization_id for hold in asked],
             "agents": [hold.agent_id for hold in asked],
             "tokens": [hold.token for hold in asked],
         },

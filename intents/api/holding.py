@@ -38,7 +38,7 @@ async def acknowledge(request: AgentRequest, intent_id: UUID) -> HttpResponse:
 async def extend(request: AgentRequest, intent_id: UUID) -> HttpResponse:
     """Renew the lease, also one that ran out and that nobody else was given."""
     hold = _hold(request, intent_id)
-    # The statement looks at leases alone, and is for those who have been seen to be who they say.
+    # The statement looks at leases alone: whose the intent is, and that it has ended, is told here.
     row = await reading.find(intent_id, request.auth)
     if not (reading.is_handler(row, request.auth) or request.auth.is_admin):
         raise NotYours

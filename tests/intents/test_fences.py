@@ -150,18 +150,21 @@ def test_nobody_of_another_tenant_renews_a_lease_whoever_they_say_they_are(agent
     for asked in foreign:
         asked.organization_id = make_recipient().organization_id
     own = hold(delivery, token=delivery.lease_token)
+    delivery.refresh_from_db()
     expiry = delivery.lease_expires_at
 
     assert [done.outcome for done in ledger.extend(foreign)] == [Outcome.LEASE_LOST] * 2
     delivery.refresh_from_db()
     assert delivery.lease_expires_at == expiry
-    assert [done.outcome for done in ledger.extend([*foreign, own])] == [Outcome.LEASE_LOST] * 2 + [Outcome.DONE]
+    assert [done.outcome for done in ledger.extend([*foreign, own])] == [Outcome.LEASE_LOST] * 2 + [
+        Outcome.DONE
+    ]
 
 
 def test_whether_an_agent_is_killed_is_told_to_its_own_tenant_alone(agent: Agent) -> None:
     delivery = make_delivery(agent, lease_ends_in=5)
     asked = hold(delivery, token=delivery.lease_token, agent_id=agent.pk)
-    Agent.objects.filter(pk=agent.pk).update(killed_at=Now())
+    Agent.objects.filter(pk=agent.pk).update(killed_at=Now(), killed_by="test")
 
     assert ledger.extend([asked])[0].outcome == Outcome.AGENT_KILLED
     asked.organization_id = make_recipient().organization_id
