@@ -21,6 +21,7 @@ class Facts:
     path: str = ""
     trace_id: str = ""
     request_id: str = field(default_factory=lambda: str(uuid4()))
+    is_secure: bool = False
     key_id: str | None = None
     route: str | None = None
     started: float = field(default_factory=perf_counter)

@@ -113,10 +113,13 @@ class V1Handler(ASGIHandler):
         self.call = call
         self.routes = Routes(self.urlconf)
         self.prefix = settings.PERDURE_PATH_PREFIX
+        self.insistence = _insistence()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # type: ignore[override]
         path: str = scope["path"].removeprefix(scope.get("root_path", ""))
-        known = facts.Facts(scope["method"], path, _header(scope, b"x-trace-id"))
+        known = facts.Facts(
+            scope["method"], path, _header(scope, b"x-trace-id"), is_secure=scope.get("scheme") == "https"
+        )
         token = facts.current.set(known)
         if self.prefix:
             set_script_prefix(self.prefix)  # for what is reversed: live fragments are full of links
@@ -193,7 +196,7 @@ class V1Handler(ASGIHandler):
     async def send(self, response: HttpResponseBase, send: Send, known: facts.Facts) -> None:
         """Send a whole answer; of a stream (a HEAD request), only its head."""
         content = b"" if response.streaming else _content(response)
-        headers = _headers(response, known)
+        headers = self.headers(response, known)
         if not response.streaming:
             headers.append((b"content-length", b"%d" % len(content)))
         status = response.status_code
@@ -201,15 +204,32 @@ class V1Handler(ASGIHandler):
         await send({"type": "http.response.body", "body": b"" if known.method == "HEAD" else content})
         log_access(known, status)
 
+    def headers(self, response: HttpResponseBase, known: facts.Facts) -> list[tuple[bytes, bytes]]:
+        """The answer's headers, those that every answer has among them."""
+        headers = [
+            (name.encode("ascii").lower(), value.encode("latin1"))
+            for name, value in response.items()
+            if name != "Content-Length"
+        ]
+        headers.append((b"x-request-id", known.request_id.encode()))
+        headers.append((b"x-trace-id", known.trace_id.encode()))
+        if "Cache-Control" not in response.headers:
+            headers.append((b"cache-control", b"no-store"))
+        headers.append((b"x-content-type-options", b"nosniff"))
+        if known.is_secure and self.insistence:
+            headers.append((b"strict-transport-security", self.insistence))
+        for cookie in response.cookies.values():
+            headers.append((b"set-cookie", cookie.output(header="").strip().encode("ascii")))
+        return headers
+
     async def stream(self, response: HttpResponseBase, send: Send, known: facts.Facts, watch: Watch) -> None:
         """Send each chunk as it comes; wait while the client reads slowly, close the generator when it leaves."""
         assert isinstance(response, StreamingHttpResponse)
         status = response.status_code
         try:
             async with aclosing(_chunks(response)) as chunks:
-                await send(
-                    {"type": "http.response.start", "status": status, "headers": _headers(response, known)}
-                )
+                headers = self.headers(response, known)
+                await send({"type": "http.response.start", "status": status, "headers": headers})
                 async for chunk in chunks:
                     await send({"type": "http.response.body", "body": chunk, "more_body": True})
             watch.end()
@@ -241,21 +261,14 @@ def _content(response: HttpResponseBase) -> bytes:
     return response.content
 
 
-def _headers(response: HttpResponseBase, known: facts.Facts) -> list[tuple[bytes, bytes]]:
-    """The answer's headers, those that every answer has among them."""
-    headers = [
-        (name.encode("ascii").lower(), value.encode("latin1"))
-        for name, value in response.items()
-        if name != "Content-Length"
-    ]
-    headers.append((b"x-request-id", known.request_id.encode()))
-    headers.append((b"x-trace-id", known.trace_id.encode()))
-    if "Cache-Control" not in response.headers:
-        headers.append((b"cache-control", b"no-store"))
-    headers.append((b"x-content-type-options", b"nosniff"))
-    for cookie in response.cookies.values():
-        headers.append((b"set-cookie", cookie.output(header="").strip().encode("ascii")))
-    return headers
+def _insistence() -> bytes:
+    """What tells browsers to insist on HTTPS, as Django's middleware tells it with pages; nothing, if that is off."""
+    if not settings.SECURE_HSTS_SECONDS:
+        return b""
+    parts = [f"max-age={settings.SECURE_HSTS_SECONDS}"]
+    parts += ["includeSubDomains"] if settings.SECURE_HSTS_INCLUDE_SUBDOMAINS else []
+    parts += ["preload"] if settings.SECURE_HSTS_PRELOAD else []
+    return "; ".join(parts).encode()
 
 
 async def _chunks(response: StreamingHttpResponse) -> AsyncGenerator[bytes, None]:

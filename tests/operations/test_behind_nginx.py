@@ -69,13 +69,16 @@ def test_logging_in_leads_below_the_prefix_with_cookies_that_stay_there(
         assert (cookie.path, cookie.secure) == (f"{PREFIX}/", True), cookie
 
 
-def test_pages_insist_on_https_and_no_link_leaves_the_prefix(front: Front, visitor: httpx.Client) -> None:
+def test_all_answers_insist_on_https_and_no_link_leaves_the_prefix(
+    front: Front, visitor: httpx.Client
+) -> None:
     log_in(front, visitor)
 
     page = visitor.get("/o/myorg/production/agents/")
 
     assert page.status_code == 200
-    assert "max-age=31536000" in page.headers["strict-transport-security"]
+    for answer in (page, visitor.get("/v1/me")):
+        assert "max-age=31536000" in answer.headers["strict-transport-security"]
     links = [part.split('"')[0] for part in page.text.replace('src="', 'href="').split('href="')[1:]]
     assert len(links) > 10
     strays = [link for link in links if link.startswith("/") and not link.startswith(f"{PREFIX}/")]

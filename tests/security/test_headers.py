@@ -15,6 +15,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from asgiref.sync import sync_to_async
 from django.test import Client as Browser
 from django.urls import get_resolver
 
@@ -22,11 +23,13 @@ from agents.models import Role, Workspace
 from agents.pages.shell import PLACE
 from controlplane import access
 from controlplane.routes import flattened
+from controlplane.v1_handler import V1Handler
 from tests.agents.pages.conftest import member
 from tests.intents.api.conftest import Client, Someone, admin, agent, api, client, pool, workspace
 
 __all__ = ["admin", "agent", "api", "client", "pool", "workspace"]
 
+INSISTENCE, WANTED = "strict-transport-security", "max-age=31536000; includeSubDomains; preload"
 SNAPSHOT = Path(__file__).parent / "headers.json"
 #: differ from answer to answer
 PASSING = frozenset(
@@ -76,6 +79,28 @@ async def test_what_the_api_answers_says_the_same(api: httpx.AsyncClient, admin:
 
     assert answer.status_code == 200
     compare("an answer of the API", {path: told(answer.headers)})
+
+
+@pytest.mark.parametrize("scheme", ["https", "http"])
+async def test_answers_and_refusals_insist_on_https_where_pages_do(
+    pool: None, admin: Someone, settings: Any, scheme: str
+) -> None:
+    settings.SECURE_HSTS_SECONDS = 31_536_000
+    settings.SECURE_HSTS_INCLUDE_SUBDOMAINS = settings.SECURE_HSTS_PRELOAD = True
+    handler = V1Handler()
+    handler.load_middleware()
+    transport = httpx.ASGITransport(app=handler)
+    async with httpx.AsyncClient(transport=transport, base_url=f"{scheme}://perdure") as client:
+        answers = [
+            await client.get("/v1/me", headers=admin.headers),
+            await client.get("/v1/me"),
+            await client.post("/v1/intents", content=b"x" * 2_000_000),
+        ]
+    page = await sync_to_async(Browser().get)("/login/", secure=scheme == "https")
+
+    assert [answer.status_code for answer in answers] == [200, 401, 413]
+    told = [each.headers.get(INSISTENCE) for each in answers]
+    assert [*told, page.headers.get(INSISTENCE)] == [(scheme == "https" and WANTED) or None] * 4
 
 
 @pytest.mark.parametrize("content_type", ["text/html", "image/svg+xml", "application/json"])
