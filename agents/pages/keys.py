@@ -20,6 +20,7 @@ from agents.key_desk import Issued
 from agents.models import AGENT_SCOPES, Agent, AgentStatus, ApiKey, Role, Scope
 from agents.pages import once
 from agents.pages.errors import sentence
+from agents.pages.one_effect import one_effect
 from agents.pages.shell import PageRequest, page
 
 PER_PAGE = 100
@@ -79,6 +80,7 @@ def keys(request: PageRequest) -> HttpResponse:
 
 @page(role=Role.ADMIN)
 @require_http_methods(["GET", "HEAD", "POST"])
+@one_effect
 def new(request: PageRequest) -> HttpResponse:
     """Make a key, and lead to where its token is shown, once."""
     if request.method != "POST":
@@ -105,6 +107,7 @@ def new(request: PageRequest) -> HttpResponse:
 
 @page(role=Role.ADMIN)
 @require_http_methods(["GET", "HEAD", "POST"])
+@one_effect
 def rotation(request: PageRequest, key_id: str) -> HttpResponse:
     """Make the key that takes over, and let the old one end when all have changed."""
     operator = request.place.operator(request)
@@ -123,6 +126,7 @@ def rotation(request: PageRequest, key_id: str) -> HttpResponse:
 
 @page(role=Role.ADMIN)
 @require_http_methods(["GET", "HEAD", "POST"])
+@one_effect
 def revocation(request: PageRequest, key_id: str) -> HttpResponse:
     """Ask whether to revoke the key, and do."""
     operator = request.place.operator(request)

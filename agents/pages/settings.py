@@ -20,6 +20,7 @@ from agents.models import Role
 from agents.pages import once
 from agents.pages.errors import sentence
 from agents.pages.invitation import path_of
+from agents.pages.one_effect import one_effect
 from agents.pages.shell import PageRequest, page
 
 #: role -> what who has it may do
@@ -43,6 +44,7 @@ def _act(form: str) -> Callable[[Callable[..., str | HttpResponse]], Any]:
     def decorate(act: Callable[..., str | HttpResponse]) -> Any:
         @page(role=Role.ADMIN)
         @require_http_methods(["GET", "HEAD", "POST"])
+        @one_effect
         @wraps(act)
         def acting(request: PageRequest, **named: Any) -> HttpResponse:
             if request.method != "POST":  # somebody came back to the address of a form
@@ -110,6 +112,7 @@ def invitation(request: PageRequest, membership_id: int) -> HttpResponse:
 
 @page(role=Role.ADMIN)
 @require_http_methods(["GET", "HEAD", "POST"])
+@one_effect
 def removal(request: PageRequest, membership_id: int) -> HttpResponse:
     """Ask whether to remove the member, and do."""
     operator, problem = request.place.operator(request), None

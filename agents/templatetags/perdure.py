@@ -18,7 +18,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
-from agents.pages import browsers, json_view
+from agents.pages import browsers, json_view, one_effect as one_effects
 from agents.pages.shell import Place
 from agents.pages.statuses import SHAPES, STATUSES
 
@@ -88,6 +88,12 @@ def duration(length: float | timedelta | None) -> str:
     if whole < 86400:
         return f"{whole // 3600} h {whole % 3600 // 60:02} min"
     return f"{whole // 86400} d {whole % 86400 // 3600} h"
+
+
+@register.simple_tag
+def one_effect() -> SafeString:
+    """The field that lets a form have its effect once, for views that are `@one_effect`."""
+    return format_html('<input type="hidden" name="{}" value="{}">', one_effects.FIELD, one_effects.new_token())
 
 
 @register.filter

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from zlib import crc32
 
 from intents.blocking import Obstacle
 from intents.dossier import Dossier
@@ -40,7 +41,8 @@ def of(found: Dossier) -> list[Action]:
 
 def version(offered: list[Action]) -> str:
     """Changes when other actions are offered, or would do something else."""
-    return ",".join(f"{each.name}:{hash(each.consequences) & 0xFFFFFF:x}" for each in offered) or "none"
+    # Of the text itself: `hash` says something else in every process.
+    return ",".join(f"{each.name}:{crc32(repr(each.consequences).encode()):x}" for each in offered) or "none"
 
 
 def _is_retryable(found: Dossier) -> bool:

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from agents.errors import Invalid
 from agents.models import Role
+from agents.pages.one_effect import one_effect
 from agents.pages.shell import PageRequest, page
 from intents import bulk_actions, tasks
 from intents.bulk_actions import ActionNotFound, ActionOver, Plan
@@ -45,6 +46,7 @@ WORDS: dict[str, tuple[str, str]] = {
 
 @page(role=Role.OPERATOR)
 @require_POST
+@one_effect
 def bulk_new(request: PageRequest) -> HttpResponse:
     """Say what would be done and to how many, and ask for confirmation; with that, begin."""
     operator = request.place.operator(request)
@@ -89,6 +91,7 @@ def bulk(request: PageRequest, action_id: UUID) -> HttpResponse:
 
 @page(role=Role.OPERATOR)
 @require_POST
+@one_effect
 def bulk_stop(request: PageRequest, action_id: UUID) -> HttpResponse:
     """Let it do no more."""
     try:

@@ -16,6 +16,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from agents import documents
 from agents.errors import ApiError, Conflict, Invalid
 from agents.models import Role
+from agents.pages.one_effect import one_effect
 from agents.pages.shell import PageRequest, Place, page
 from intents import desk, dossier, wire
 from intents.dossier import Dossier
@@ -139,6 +140,7 @@ def _whole(found: Dossier) -> Steps[dict[str, Any]]:
 
 @page(role=Role.OPERATOR)
 @require_http_methods(["GET", "HEAD", "POST"])
+@one_effect
 def cancellation(request: PageRequest, intent_id: UUID) -> HttpResponse:
     """Cancel it, or ask how first."""
     if request.method != "POST":
@@ -153,6 +155,7 @@ def cancellation(request: PageRequest, intent_id: UUID) -> HttpResponse:
 
 @page(role=Role.OPERATOR)
 @require_http_methods(["GET", "HEAD", "POST"])
+@one_effect
 def redelivery(request: PageRequest, intent_id: UUID) -> HttpResponse:
     """Have it delivered again now, or ask how first."""
     if request.method != "POST":
@@ -167,6 +170,7 @@ def redelivery(request: PageRequest, intent_id: UUID) -> HttpResponse:
 
 @page(role=Role.OPERATOR)
 @require_http_methods(["GET", "HEAD", "POST"])
+@one_effect
 def retries(request: PageRequest, intent_id: UUID) -> HttpResponse:
     """Submit it once more, or ask how first; leads to the new one."""
     if request.method != "POST":

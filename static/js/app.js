@@ -5,6 +5,7 @@ import "./menus.js";
 import "./dialogs.js";
 import "./notices.js";
 import "./copy.js";
+import "./sending.js";
 import "./poll.js";
 import "./keyboard.js";
 

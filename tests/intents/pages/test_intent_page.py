@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from time import perf_counter
 from typing import Any
 from unittest.mock import Mock
 from uuid import uuid4
@@ -199,27 +198,21 @@ def test_a_long_history_is_shown_by_its_ends_and_on_demand(viewer: Member, agent
     assert viewer.get(f"intents/{intent.pk}/events/?first=9&last=6000").status_code == 404
 
 
-def test_five_thousand_events_are_read_in_a_few_statements_and_in_time(
+def test_five_thousand_events_are_read_in_a_few_statements_and_few_of_them(
     viewer: Member, agent: Agent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     intent = make_intent(agent)
     lengthen(intent, 5_000)
     viewer.get(f"intents/{intent.pk}/")
-    times: list[float] = []
     read = Mock(side_effect=ledger.read)
     monkeypatch.setattr(ledger, "read", read)
 
-    for _ in range(20):
-        started = perf_counter()
-        with CaptureQueriesContext(
-            connection,
-        ) as queries:
-            assert viewer.get(f"intents/{intent.pk}/").status_code == 200
-        times.append(perf_counter() - started)
+    with CaptureQueriesContext(connection) as queries:
+        answer = viewer.get(f"intents/{intent.pk}/")
 
-    assert len(queries) + read.call_count / 20 <= 8
-    # Measured at 300 ms at most on an idle machine; here others may run at the same time.
-    assert sorted(times)[10] < 0.6
+    assert len(queries) + read.call_count <= 8
+    # The time is measured by `make bench`; here others may run at the same time.
+    assert len(re.findall(r'<li class="event ', text_of(answer))) < 200
 
 
 def test_the_export_has_everything(viewer: Member, agent: Agent) -> None:
