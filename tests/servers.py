@@ -134,18 +134,19 @@ class Web(Process):
     """A web process on a port that stays the same over restarts."""
 
     def __init__(self, number: int, environment: Mapping[str, str], log: Path) -> None:
-        with listen("127.0.0.1", 0) as free:
+        self.host = "127.0.0.1"
+        with listen(self.host, 0) as free:
             self.port: int = free.getsockname()[1]
-        own = {"PERDURE_HOST": "127.0.0.1", "PERDURE_PORT": str(self.port)}
+        own = {"PERDURE_HOST": self.host, "PERDURE_PORT": str(self.port)}
         command = [sys.executable, "-m", "controlplane.web"]
         super().__init__(f"web {number}", command, {**environment, **own}, log)
 
     @property
     def base_url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.host}:{self.port}"
 
     def is_answering(self) -> bool:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=2)
         try:
             connection.request("GET", "/healthz/live")
             return connection.getresponse().status == http.HTTPStatus.OK

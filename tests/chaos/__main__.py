@@ -89,6 +89,8 @@ def run(profile: Profile, seed: int, directory: Path, mutation: str = "") -> Cam
         world.start_load(profile.pace)
         time.sleep(WARM_UP_SECONDS)
         skipped = nemesis.work(world, planned, say)
+        if world.without_spaces:
+            skipped.append(f"pulling cables, the proxy froze connections instead: {world.without_spaces}")
         time.sleep(WARM_UP_SECONDS)
         world.stop_load()
         drain(world)

@@ -1,4 +1,6 @@
-"""Starts a web or worker process with something wrong in it on purpose; the product itself has no such switch.
+"""Starts a web or worker process that can be asked for its tasks, maybe with something wrong in it on purpose.
+
+The product itself has no such switch.
 
     python -m tests.chaos.launch web
 
@@ -12,7 +14,10 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import Any
+
+from tests.chaos import census
 
 #: Statements of the ledger around which a process may die.
 STATEMENTS = ("submit", "claim", "acknowledge", "checkpoint", "finish", "release", "extend")
@@ -57,6 +62,8 @@ def main() -> None:
     import django
 
     django.setup()
+    if path := os.environ.get("CHAOS_CENSUS"):
+        census.answer(Path(path))
     if failpoint := os.environ.get("CHAOS_FAILPOINT"):
         arm(failpoint)
     if mutation := os.environ.get("CHAOS_MUTATION"):

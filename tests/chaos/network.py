@@ -20,21 +20,20 @@ def free_port() -> int:
 
 
 class Network:
-    """Routes by name, each a port of loopback that can be broken and mended."""
+    """Routes by name, each a port of ours that can be broken and mended."""
 
     def __init__(self) -> None:
         self.routes: dict[str, dict[str, object]] = {}
         self._process: subprocess.Popen[str] | None = None
         self._lock = threading.Lock()
 
-    def route(self, name: str, *targets: str) -> int:
-        """Plan a route; before `start`. Returns its port."""
-        port = free_port()
-        self.routes[name] = {"port": port, "to": list(targets)}
-        return port
+    def route(self, name: str, *targets: str, host: str = "127.0.0.1") -> None:
+        """Plan a route; before `start`."""
+        self.routes[name] = {"host": host, "port": free_port(), "to": list(targets)}
 
-    def port(self, name: str) -> int:
-        return int(str(self.routes[name]["port"]))
+    def address(self, name: str) -> str:
+        """Where the route begins."""
+        return "{host}:{port}".format(**self.routes[name])
 
     def start(self) -> None:
         self._process = subprocess.Popen(

@@ -73,7 +73,7 @@ class Tenant:
             "CHAOS_TENANT": self.slug,
         }
         # By its path: what an agent's developer writes imports nothing of Perdure's server.
-        command = [sys.executable, "-m", f"tests.chaos.clients.{module}"]
+        command = world.on_its_machine(route, [sys.executable, "-m", f"tests.chaos.clients.{module}"])
         return Process(route, command, environment, world.directory / f"{route}.log")
 
     def load_configuration(self, world: World, pace: float) -> dict[str, Any]:

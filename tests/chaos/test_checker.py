@@ -144,6 +144,11 @@ def do_a_step_again(story: Story) -> None:
     story.note("step", 5.3, intent=REDONE, run="r4", step="step-0", attempt=2, who="socket-b")
 
 
+def do_an_inherited_step_again(story: Story) -> None:
+    story.row("checkpoint", intent=REDONE, step="step-0")["attempt"] = None
+    do_a_step_again(story)
+
+
 def tell_of_a_step_that_is_not_there(story: Story) -> None:
     story.rows.remove(story.row("checkpoint", intent=REDONE))
 
@@ -205,6 +210,11 @@ def leak_descriptors(story: Story) -> None:
     story.entry("resources", when="after")["descriptors"] = 500
 
 
+def leak_tasks(story: Story) -> None:
+    story.entry("resources", when="before")["tasks"] = 20
+    story.entry("resources", when="after")["tasks"] = 90
+
+
 def leak_memory(story: Story) -> None:
     story.entry("resources", when="after")["rss"] = 10**9
 
@@ -233,6 +243,7 @@ BAD: list[tuple[Callable[[Story], None], str]] = [
     (hand_one_lease_to_two, "one-live-lease"),
     (write_in_turns, "one-live-lease"),
     (do_a_step_again, "steps-are-done-once"),
+    (do_an_inherited_step_again, "steps-are-done-once"),
     (tell_of_a_step_that_is_not_there, "steps-are-stored-once"),
     (show_a_foreign_payload, "tenants-are-apart"),
     (answer_a_spy, "tenants-are-apart"),
@@ -248,12 +259,25 @@ BAD: list[tuple[Callable[[Story], None], str]] = [
     (have_a_fault_miss, "faults-landed"),
     (have_no_fault, "faults-landed"),
     (leak_descriptors, "processes-return-to-rest"),
+    (leak_tasks, "processes-return-to-rest"),
     (leak_memory, "processes-return-to-rest"),
 ]
 
 
 def test_a_run_in_which_all_went_well_is_not_objected_to() -> None:
     assert broken(good()) == set()
+
+
+def test_who_begins_late_what_has_become_another_ones_is_not_blamed_for_a_step() -> None:
+    story = good()
+    late = {"run": "r0", "attempt": 1, "seq": 2}
+    story.note("run", 5.5, intent=REDONE, agent="socket", who="socket-b", **late)
+    story.note("step", 5.6, intent=REDONE, step="step-0", who="socket-b", run="r0", attempt=1)
+    assert "steps-are-done-once" not in broken(story)
+
+    late = story.entry("run", run="r0")
+    late.update(seq=9)
+    assert "steps-are-done-once" in broken(story)
 
 
 @pytest.mark.parametrize(("spoil", "check"), BAD, ids=[spoil.__name__ for spoil, _ in BAD])

@@ -14,13 +14,14 @@ from typing import Any
 
 import pytest
 
-from tests.chaos import report
+from tests.chaos import census, report
 from tests.chaos.checker.figures import figures
 from tests.chaos.checker.verdicts import CHECKS, judge
 from tests.chaos.faults import FAULTS
 from tests.chaos.history import Journal, read
 from tests.chaos.launch import FAILPOINTS
 from tests.chaos.mutations import MUTATIONS
+from tests.chaos.namespaces import Spaces, entering, pulled
 from tests.chaos.network import Network
 from tests.chaos.profiles import PROFILES, schedule
 from tests.chaos.resp import Messages
@@ -122,7 +123,8 @@ def echo() -> Iterator[tuple[Network, socket.socket]]:
 
 def connected(network: Network, server: socket.socket) -> tuple[socket.socket, socket.socket]:
     """Both ends of a connection through the wire."""
-    client = socket.create_connection(("127.0.0.1", network.port("wire")), timeout=20)
+    host, port = network.address("wire").split(":")
+    client = socket.create_connection((host, int(port)), timeout=20)
     there, _ = server.accept()
     there.settimeout(20)
     # A byte each way: the proxy has joined both ends, and knows of them when it is told to break the wire.
@@ -166,6 +168,61 @@ def test_a_cut_wire_resets(echo: tuple[Network, socket.socket]) -> None:
         echo[0].set("wire", "cut")
         with pytest.raises(ConnectionResetError):
             client.recv(10)
+
+
+#: Says a word to who listens there, and then each word that it is told.
+TALK = "import socket, sys; there = socket.create_connection((sys.argv[1], int(sys.argv[2])), 20); there.sendall(b'.')"
+TALK += "; [there.sendall(line.encode()) for line in sys.stdin]; sys.exit(there.recv(1) != b'!')"
+
+
+def test_without_its_cable_a_machine_is_silent_and_its_connections_outlive_that() -> None:
+    spaces = Spaces()
+    if reason := spaces.missing():
+        pytest.skip(reason)
+    try:
+        link = spaces.link("talks")
+        with socket.create_server((link.ours, 0)) as server:
+            server.settimeout(20)
+            port = str(server.getsockname()[1])
+            command = entering(link, [sys.executable, "-uc", TALK, link.ours, port])
+            with subprocess.Popen(command, stdin=subprocess.PIPE, text=True, bufsize=1) as talker:
+                assert talker.stdin
+                there, _ = server.accept()
+                with there:
+                    there.settimeout(20)
+                    assert there.recv(1) == b"."
+                    with pulled(link):
+                        assert link.is_dead()
+                        talker.stdin.write("unheard\n")
+                        talker.stdin.close()
+                        there.settimeout(0.5)
+                        with pytest.raises(TimeoutError):
+                            there.recv(1)
+                    assert not link.is_dead()
+                    there.settimeout(20)
+                    assert there.recv(100) == b"unheard\n"
+                    there.sendall(b"!")
+                assert talker.wait(20) == 0
+    finally:
+        spaces.close()
+
+
+def test_a_process_tells_its_tasks_when_it_is_asked(tmp_path: Path) -> None:
+    code = (
+        "import asyncio, sys; from pathlib import Path; from tests.chaos import census\n"
+        "census.answer(Path(sys.argv[1]))\n"
+        "async def main():\n"
+        "    others = [asyncio.create_task(asyncio.sleep(60)) for _ in range(4)]\n"
+        "    print('ready', flush=True); await asyncio.gather(*others)\n"
+        "asyncio.run(main())"
+    )
+    path = tmp_path / "census.json"
+    command = [sys.executable, "-c", code, str(path)]
+    with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        assert process.stdout.readline() == b"ready\n"
+        assert census.take(process.pid, path) == 5
+        process.kill()
 
 
 MESSAGE = b"*3\r\n$7\r\nmessage\r\n$4\r\nroom\r\n$5\r\nhello\r\n"

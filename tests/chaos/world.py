@@ -20,8 +20,9 @@ import psutil
 import psycopg
 
 from controlplane import services
-from tests.chaos import history
+from tests.chaos import census, history
 from tests.chaos.mutations import MUTATIONS
+from tests.chaos.namespaces import Link, Spaces, entering, pulled
 from tests.chaos.network import Network
 from tests.chaos.tenants import Tenant, found_tenants
 from tests.servers import REPOSITORY, Perdure, Process, Running, Web, wait_until
@@ -33,6 +34,9 @@ VARIABLES = {
     "PERDURE_LOG_LEVEL": "WARNING",
 }
 WEBS = 2
+#: Agents of each tenant, two of which have a machine of their own, where that can be had.
+AGENTS = ("axme", "socket-a", "socket-b", "poisoned", "hasty")
+ON_THEIR_OWN = ("axme", "socket-b")
 LAUNCH = [sys.executable, "-m", "tests.chaos.launch"]
 #: What a process on an idle machine takes, in terms of its own processor time; and the most that we wait longer.
 USUAL_RATIO, MOST_SLOWNESS = 1.3, 6.0
@@ -49,6 +53,10 @@ class World(Running):
         self.directory = directory
         self.journal = history.Journal(directory / "history", "nemesis")
         self.network = Network()
+        self.spaces = Spaces()
+        #: the cables by the names of the routes that go over them, and why there are none
+        self.links: dict[str, Link] = {}
+        self.without_spaces = self.spaces.missing()
         self.perdure = Perdure(WEBS)
         self.perdure.environment.update(VARIABLES)
         self.mutation = mutation
@@ -67,22 +75,62 @@ class World(Running):
     def _wire(self) -> None:
         sockets = services.socket_directory(self.perdure.home)
         database, valkey = str(sockets / ".s.PGSQL.5432"), str(sockets / "valkey.sock")
+        if not self.without_spaces:
+            self._build_machines()
         for process, name in self._parts():
+            self.route(f"db-{name}", database)
+            self.route(f"valkey-{name}", valkey, over=name)
             own = {
-                "DATABASE_URL": f"postgresql://perdure@127.0.0.1:{self.network.route(f'db-{name}', database)}/perdure",
-                "REDIS_URL": f"redis://127.0.0.1:{self.network.route(f'valkey-{name}', valkey)}/0",
+                "DATABASE_URL": f"postgresql://perdure@{self.network.address(f'db-{name}')}/perdure",
+                "REDIS_URL": f"redis://{self.network.address(f'valkey-{name}')}/0",
+                "CHAOS_CENSUS": str(self.directory / f"census-{name}.json"),
             }
             process.environment = {**process.environment, **VARIABLES, **own}
             if self.mutation:
-                process.command = [*LAUNCH, name.partition("-")[0]]
                 process.environment = {**process.environment, "CHAOS_MUTATION": self.mutation}
-        backends = [f"127.0.0.1:{web.port}" for web in self.web]
-        self.network.route("front", *backends)
+            if self.mutation or isinstance(process, Web):
+                process.command = self.on_its_machine(name, [*LAUNCH, name.partition("-")[0]])
+        backends = [f"{web.host}:{web.port}" for web in self.web]
+        self.route("front", *backends)
         for number in range(self.tenant_count):
-            for name in ("load", "axme", "socket-a", "socket-b", "poisoned", "hasty"):
-                self.network.route(f"{name}-{number}", *backends)
+            for name in ("load", *AGENTS):
+                self.route(f"{name}-{number}", *backends)
         for number, backend in enumerate(backends):
             self.network.route(f"web-{number}", backend)
+
+    def _build_machines(self) -> None:
+        """Give the last web process and some agents machines of their own: what they say goes over cables."""
+        name, web = f"web-{WEBS - 1}", self.web[-1]
+        self.links = {name: self.spaces.link(name), f"db-{name}": self.spaces.link(name)}
+        web.host = self.links[name].theirs
+        web.environment = {
+            **web.environment,
+            "PERDURE_HOST": "0.0.0.0",
+            "ALLOWED_HOSTS": f"127.0.0.1,{web.host}",
+        }
+        for number in range(self.tenant_count):
+            for agent in ON_THEIR_OWN:
+                self.links[f"{agent}-{number}"] = self.spaces.link(f"{agent}-{number}")
+
+    def route(self, name: str, *targets: str, over: str = "") -> None:
+        """Plan a route, which begins on our end of its cable, if it has one."""
+        link = self.links.get(over or name)
+        self.network.route(name, *targets, host=link.ours if link else "127.0.0.1")
+
+    def on_its_machine(self, name: str, command: list[str]) -> list[str]:
+        """The command as this part runs it."""
+        link = self.links.get(name)
+        return entering(link, command) if link else command
+
+    @contextmanager
+    def parted(self, *routes: str) -> Iterator[str]:
+        """Let nothing go over these routes, and close nothing. Says how; an empty text if a cable is still alive."""
+        cables = [name for name in routes if name in self.links]
+        wires = [name for name in routes if name not in self.links]
+        with pulled(*(self.links[name] for name in cables)), self.network.broken("freeze", *wires):
+            hows = ((cables, "cable pulled"), (wires, "connections frozen"))
+            is_done = all(self.links[name].is_dead() for name in cables)
+            yield "; ".join(f"{', '.join(names)}: {how}" for names, how in hows if names) if is_done else ""
 
     def _parts(self) -> list[tuple[Process, str]]:
         webs: list[tuple[Process, str]] = [(web, f"web-{number}") for number, web in enumerate(self.web)]
@@ -102,7 +150,7 @@ class World(Running):
         return self.perdure.environment["DATABASE_URL"]
 
     def url(self, route: str) -> str:
-        return f"http://127.0.0.1:{self.network.port(route)}"
+        return f"http://{self.network.address(route)}"
 
     # -- beginning and end --------------------------------------------------------------------------------------------
 
@@ -195,6 +243,7 @@ class World(Running):
                 server.kill()
             subprocess.run(["umount", "--lazy", str(home)], check=False)
         self.perdure.stop()
+        self.spaces.close()
 
     def observe(self, sample: int) -> None:
         """Have every tenant look at everything once more."""
@@ -255,6 +304,8 @@ class World(Running):
                 "threads": found.num_threads(),
                 "database_connections": connections - 1,
             }
+            if isinstance(process, Web):
+                facts["tasks"] = census.take(process.pid, self.directory / f"census-{name}.json")
             self.journal.note("resources", **facts)
 
     def runs_of(self, intent_id: str) -> list[history.Entry]:

@@ -6,9 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
-from tests.chaos.checker.evidence import Evidence
+from tests.chaos.checker.evidence import Evidence, Row
 from tests.chaos.checker.living import handovers
 from tests.chaos.checker.verdicts import check
+from tests.chaos.history import Entry
 
 
 @check("superseded-attempts-write-nothing")
@@ -75,15 +76,25 @@ def _in_turns(evidence: Evidence) -> Iterator[str]:
 
 @check("steps-are-done-once")
 def once(evidence: Evidence) -> Iterator[str]:
-    """No step is done again by an attempt that began after it had been saved."""
+    """No step is done again by whom an intent was handed after the step had been saved."""
     saved = {(row["intent"], row["step"]): row for rows in evidence.checkpoints.values() for row in rows}
-    began = {entry["run"]: entry["at"] for entry in evidence.of_kind("run")}
+    began = {entry["run"]: entry for entry in evidence.of_kind("run")}
     for entry in evidence.of_kind("step"):
-        row = saved.get((entry["intent"], entry["step"]))
-        if row is None or entry["run"] not in began:
+        row, run = saved.get((entry["intent"], entry["step"])), began.get(entry["run"])
+        if row is None or run is None or row["at"] >= run["at"] or _is_own(row, entry["run"]):
             continue
-        if row["at"] < began[entry["run"]] and not _is_own(row, entry["run"]):
+        # Who was superseded before it came to begin cannot know what the next one has saved; nor can it save anything.
+        if not _precedes(run, row, began):
             yield f"{entry['intent']}: {entry['who']} did {entry['step']} again, saved by attempt {row['attempt']}"
+
+
+def _precedes(run: Entry, row: Row, began: dict[str, Entry]) -> bool:
+    """Whether this run's handing over came before that of the run by which the step was saved."""
+    if not row["attempt"]:
+        return False  # inherited: it was there before anything was handed over
+    value = row["value"] if isinstance(row["value"], dict) else {}
+    saver = began.get(value.get("run", ""), {})
+    return (run["attempt"], run.get("seq") or 0) < (row["attempt"], saver.get("seq") or 0)
 
 
 def _is_own(row: dict[str, Any], run: str) -> bool:

@@ -17,7 +17,7 @@ LEAST_REQUESTS = 200
 LEAST_COMPLETED = 50
 LEAST_REDELIVERED = 3
 #: What a process may hold more than when it was idle: pools that have opened, and memory that Python keeps.
-MORE_DESCRIPTORS, MORE_THREADS, MORE_CONNECTIONS = 40, 12, 16
+MORE_DESCRIPTORS, MORE_THREADS, MORE_CONNECTIONS, MORE_TASKS = 40, 12, 16, 40
 MORE_MEMORY, MEMORY_BYTES = 1.6, 80 * 1024 * 1024
 
 
@@ -93,7 +93,7 @@ _DOINGS = ("submit", "batch", "cancel", "retry", "read", "list")
 
 @check("processes-return-to-rest")
 def at_rest(evidence: Evidence) -> Iterator[str]:
-    """When all is over, processes hold no more descriptors, threads, memory and connections than an idle one does."""
+    """When all is over, processes hold no more descriptors, threads, tasks, memory and connections than when idle."""
     first = {entry["part"]: entry for entry in evidence.of_kind("resources") if entry["when"] == "before"}
     last = {entry["part"]: entry for entry in evidence.of_kind("resources") if entry["when"] == "after"}
     if not first or first.keys() != last.keys():
@@ -104,8 +104,9 @@ def at_rest(evidence: Evidence) -> Iterator[str]:
             "descriptors": before["descriptors"] + MORE_DESCRIPTORS,
             "threads": before["threads"] + MORE_THREADS,
             "database_connections": before["database_connections"] + MORE_CONNECTIONS,
+            "tasks": before.get("tasks", 0) + MORE_TASKS,
             "rss": before["rss"] * MORE_MEMORY + MEMORY_BYTES,
         }
         for name, limit in limits.items():
-            if after[name] > limit:
-                yield f"{part} has {name} {after[name]:,}, and had {before[name]:,} at first"
+            if after.get(name, 0) > limit:
+                yield f"{part} has {name} {after[name]:,}, and had {before.get(name, 0):,} at first"

@@ -106,7 +106,7 @@ def read_slowly(world: World, chance: random.Random) -> str:
     ids = [row[0] for row in world.rows("SELECT id::text FROM intents_intent ORDER BY id DESC LIMIT 30")]
     with ExitStack() as opened, world.network.broken("slow", route):
         for intent_id in ids:
-            stopped = opened.enter_context(sockets.create_connection(("127.0.0.1", world.web[0].port)))
+            stopped = opened.enter_context(sockets.create_connection((world.web[0].host, world.web[0].port)))
             path = f"/v1/intents/{intent_id}/events/stream?since=0"
             request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nx-api-key: {tenant.key}\r\n\r\n"
             stopped.sendall(request.encode())  # and never reads

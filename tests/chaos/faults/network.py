@@ -27,16 +27,16 @@ def _tenant_routes(world: World, *names: str) -> list[str]:
 def part_agents(world: World, chance: random.Random) -> str:
     """Nothing goes between some agents and the server for longer than a lease lasts, and nothing is closed."""
     routes = chance.sample(_tenant_routes(world, "axme", "socket-a", "socket-b"), 2)
-    with world.network.broken("freeze", *routes):
+    with world.parted(*routes) as how:
         time.sleep(chance.uniform(4, 6))
-    return f"{', '.join(routes)} were parted"
+    return how
 
 
 @fault("part a web process from the database", 6)
 def part_database(world: World, chance: random.Random) -> str:
     """Nothing goes between a web process and PostgreSQL, and nothing is closed; the other process serves."""
     number = chance.randrange(len(world.web))
-    with world.network.broken("freeze", f"db-web-{number}"):
+    with world.parted(f"db-web-{number}") as how:
         time.sleep(1.5)
         try:
             asked = httpx.get(f"{world.web[number].base_url}/healthz/ready", timeout=3)
@@ -44,7 +44,7 @@ def part_database(world: World, chance: random.Random) -> str:
         except httpx.HTTPError:
             is_cut_off = True
         time.sleep(chance.uniform(1, 3))
-    return f"web {number} was parted from the database" if is_cut_off else ""
+    return how if is_cut_off else ""
 
 
 @fault("reset connections", 3)

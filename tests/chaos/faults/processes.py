@@ -82,9 +82,8 @@ def failpoint_submit(world: World, chance: random.Random) -> str:
 
 def _die_at(world: World, web: Web, point: str) -> str:
     web.stop()
-    plain_command, plain_environment = web.command, web.environment
-    web.command = [*plain_command[:1], "-m", "tests.chaos.launch", "web"]
-    web.environment = {**plain_environment, "CHAOS_FAILPOINT": point}
+    plain = web.environment
+    web.environment = {**plain, "CHAOS_FAILPOINT": point}
     try:
         web.start()
         wait_until(lambda: not web.is_running(), world.patience(25), f"{web.name} dies at {point}")
@@ -92,7 +91,7 @@ def _die_at(world: World, web: Web, point: str) -> str:
     except AssertionError:
         landed = False
     finally:
-        web.command, web.environment = plain_command, plain_environment
+        web.environment = plain
         if web.is_running():
             web.kill()
         web.start()
