@@ -39,6 +39,10 @@ class DatabaseUnavailable(Exception):
     """The database cannot be reached; nothing is known to have changed. Try again in a second."""
 
 
+class NotAsked(DatabaseUnavailable):
+    """There was no connection to be had, so that nothing has changed."""
+
+
 _pools: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncConnectionPool[Connection]] = WeakKeyDictionary()
 _checks: set[asyncio.Task[None]] = set()
 #: a connection has broken, and Django's pool has not been looked at since
@@ -88,15 +92,15 @@ async def connection() -> AsyncIterator[Connection]:
     """A connection from the pool, in autocommit mode.
 
     Raises:
-        DatabaseUnavailable: none could be had within a second, or it broke while in use. What it was doing may or may
-            not have been committed.
+        NotAsked: none could be had within a second.
+        DatabaseUnavailable: it broke while in use. What it was doing may or may not have been committed.
     """
     shared = await pool()
     try:
         async with shared.connection() as found:
             yield found
     except (PoolTimeout, PoolClosed, TooManyRequests) as error:
-        raise DatabaseUnavailable(str(error)) from error
+        raise NotAsked(str(error)) from error
     except psycopg.OperationalError as error:
         if is_outage(error):
             await _replace_the_dead(shared)
@@ -138,9 +142,9 @@ async def rows(query: str, parameters: Parameters = None) -> list[DictRow]:
     """
     try:
         return await _rows(query, parameters)
-    except DatabaseUnavailable as error:
-        if isinstance(error.__cause__, PoolTimeout):
-            raise
+    except NotAsked:
+        raise
+    except DatabaseUnavailable:
         return await _rows(query, parameters)
 
 

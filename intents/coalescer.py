@@ -119,6 +119,9 @@ class Offer(Protocol):
     async def settle(self, leases: Sequence[Lease | None]) -> None:
         """Hand these over, and give back the room that was not needed."""
 
+    def lose(self, asked: Sequence[Submission]) -> None:
+        """Give back what of these was leased, if it was: the answer to their submission is lost."""
+
 
 #: Who waits in this process for what is being submitted.
 Offering = Callable[[Sequence[Submission]], Offer | None]
@@ -190,6 +193,11 @@ class Coalescers:
         try:
             answers = await run(partial(operations.submit, asked, slots=offer.slots))
             leases = [answer.lease for answer in answers]
+        except postgres.NotAsked:
+            raise
+        except postgres.DatabaseUnavailable:
+            offer.lose(asked)
+            raise
         finally:
             await offer.settle(leases)
         return answers
@@ -234,6 +242,17 @@ async def report(asked: Sequence[Report]) -> list[Done]:
 async def release(asked: Sequence[Release]) -> list[Done]:
     """Give deliveries back to their queues."""
     return await current().release(asked)
+
+
+async def release_untold(asked: Sequence[Submission]) -> None:
+    """Give back what was leased as it was recorded, if the answer was lost and so nobody was told of it."""
+    organizations = {each.id: each.organization_id for each in asked}
+    rows = await read("untold", ids=list(organizations))
+    holds = [
+        Hold(row["intent_id"], organizations[row["intent_id"]], row["agent_id"], row["lease_token"])
+        for row in rows
+    ]
+    await release([Release(hold, details={"reason": "the lease was told to nobody"}) for hold in holds])
 
 
 async def extend(asked: Sequence[Hold]) -> list[Done]:

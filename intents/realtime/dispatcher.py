@@ -11,7 +11,7 @@ import asyncio
 import logging
 import time
 from collections import Counter, defaultdict
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -229,7 +229,7 @@ class Dispatcher:
         takers = room.takers(asked, self._mailboxes, self._is_barred)
         if not any(takers):
             return None
-        offer = room.Offer(takers, self._take)
+        offer = room.Offer(takers, self._take, self._give_back)
         self._offered |= offer.agents  # nothing else is claimed for them meanwhile
         return offer
 
@@ -250,6 +250,9 @@ class Dispatcher:
             self._offered -= agents
             if self._rung:
                 self._wake.set()
+
+    def _give_back(self, asked: Sequence[Submission]) -> None:
+        self._spawn(self._insist(lambda: coalescer.release_untold(asked)), "release")
 
     async def _still_held(self, leases: list[Lease]) -> list[Lease]:
         """Those of these that were not taken back while the news of a kill overtook the claim."""
@@ -325,10 +328,15 @@ class Dispatcher:
             mailbox.on_lost(lease)
 
     async def _release(self, mailbox: Mailbox, leases: list[Lease]) -> None:
+        releases = [Release(mailbox.hold_of(lease), "closed") for lease in leases]
+        await self._insist(lambda: coalescer.release(releases))
+
+    async def _insist(self, release: Callable[[], Awaitable[object]]) -> None:
+        """Have something given back, also if the database is away for a while."""
         deadline = time.monotonic() + RELEASE_PATIENCE_SECONDS
         while time.monotonic() < deadline:
             try:
-                await coalescer.release([Release(mailbox.hold_of(lease), "closed") for lease in leases])
+                await release()
                 return
             except DatabaseUnavailable:
                 await asyncio.sleep(0.2)

@@ -77,9 +77,11 @@ class Offer:
         self,
         takers: Sequence[Mailbox | None],
         take: Callable[[set[int], list[tuple[Mailbox, Lease]]], Awaitable[None]],
+        give_back: Callable[[list[Submission]], None],
     ) -> None:
         self._takers = takers
         self._take = take
+        self._give_back = give_back
         self.agents = {mailbox.agent_id for mailbox in takers if mailbox}
         self.slots = [_slot(mailbox, 1, 1) if mailbox else None for mailbox in takers]
 
@@ -87,3 +89,7 @@ class Offer:
         """Those who offered have got these; or nothing, if there is none."""
         given = [(box, lease) for box, lease in zip(self._takers, leases, strict=False) if box and lease]
         await self._take(self.agents, given)
+
+    def lose(self, asked: Sequence[Submission]) -> None:
+        """Those who offered may have got these, and will not hear of it."""
+        self._give_back([each for each, box in zip(asked, self._takers, strict=True) if box])

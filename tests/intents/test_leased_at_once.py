@@ -14,9 +14,10 @@ from django.db.models.functions import Now
 from agents import postgres
 from agents.models import Agent
 from intents import coalescer, ledger, operations
+from intents.errors import Outcome
 from intents.lifecycle import EventType
 from intents.models import Delivery, Event, Intent
-from intents.records import Ending, Hold, Lease, Slot, Submission, Submitted
+from intents.records import Ending, Hold, Lease, Release, Slot, Submission, Submitted
 from tests.intents.factories import make_recipient, slot, submission
 
 #: What no two of them share.
@@ -154,3 +155,31 @@ async def test_a_killed_agent_is_leased_nothing(agent: Agent, is_step: bool) -> 
 
     # A step of a scenario is recorded and waits; anything else is refused.
     assert (answer.outcome, answer.lease) == ("done" if is_step else "recipient_killed", None)
+
+
+async def test_only_leases_that_nobody_was_told_of_are_given_back(agent: Agent) -> None:
+    untold, renewed, taken, done, unleased = (submission(agent) for _ in range(5))
+    asked = [untold, renewed, taken, done]
+    leases = [answer.lease for answer in await submit(asked, [slot(agent)] * 4)]
+    holds = [
+        Hold(each.id, agent.organization_id, agent.pk, lease.lease_token)
+        for each, lease in zip(asked, leases, strict=True)
+        if lease
+    ]
+    await coalescer.extend([holds[1]])
+    await coalescer.release([Release(holds[2])])
+    [other] = await coalescer.claim([slot(agent, 1)])
+    await coalescer.finish([Ending(holds[3], EventType.COMPLETED)])
+    await submit([unleased], [None])
+
+    await coalescer.release_untold([*asked, unleased])
+
+    assert other.intent_id == taken.id
+    answers = await coalescer.extend(
+        [holds[0], holds[1], Hold(taken.id, agent.organization_id, token=other.lease_token)]
+    )
+    assert [answer.outcome for answer in answers] == [Outcome.LEASE_LOST, Outcome.DONE, Outcome.DONE]
+    assert {lease.intent_id: lease.attempt for lease in await coalescer.claim([slot(agent, 9)])} == {
+        untold.id: 1,
+        unleased.id: 1,
+    }

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -16,7 +17,7 @@ from intents.models import Delivery
 from intents.realtime.dispatcher import Dispatcher
 from intents.realtime.mailbox import Mailbox
 from intents.realtime.observer import Observer
-from intents.records import Lease, Slot
+from intents.records import Lease, Slot, Submitted
 from intents.signals import Changes, changed
 from tests.intents.factories import make_intents, submission
 from tests.intents.realtime.loops import close_everything, make_mailbox, until
@@ -53,9 +54,9 @@ def claimed(monkeypatch: pytest.MonkeyPatch) -> list[UUID]:
     return intents
 
 
-async def opened(dispatcher: Dispatcher, agent: Agent, room: int = 1) -> Mailbox:
+async def opened(dispatcher: Dispatcher, agent: Agent, room: int = 1, **fields: Any) -> Mailbox:
     """A connection that has looked and found nothing."""
-    box = await make_mailbox(agent, room=room)
+    box = await make_mailbox(agent, room=room, **fields)
     dispatcher.open(box)
     await until(lambda: not dispatcher._rung and not dispatcher._claiming)
     return box
@@ -149,6 +150,52 @@ async def test_a_submission_that_fails_leaves_the_room_to_others(
     ids = await submit(agent)
 
     assert list(box.held) == ids
+
+
+@pytest.mark.parametrize("kind", [{}, {"is_detached": True}], ids=["bound", "detached"])
+async def test_what_was_leased_by_a_submission_whose_answer_was_lost_is_handed_over_all_the_same(
+    dispatcher: Dispatcher, agent: Agent, monkeypatch: pytest.MonkeyPatch, kind: dict[str, bool]
+) -> None:
+    box = await opened(dispatcher, agent, seconds=3600, **kind)
+    run = coalescer.run
+    lost: list[Submitted] = []
+
+    async def lose_the_answer(operation: Callable[[Changes], Any]) -> object:
+        answer = await run(operation)
+        if not lost:
+            lost.extend(answer)
+            raise DatabaseUnavailable
+        return answer
+
+    with monkeypatch.context() as broken:
+        broken.setattr(coalescer, "run", lose_the_answer)
+        with pytest.raises(DatabaseUnavailable):
+            await submit(agent)
+
+    [answer] = lost
+    assert answer.lease is not None
+    await until(lambda: answer.intent_id in box.held)
+    lease = box.held[answer.intent_id]
+    assert lease.lease_token != answer.lease.lease_token
+    assert (lease.attempt, lease.returns) == (1, 1)
+
+
+async def test_nothing_is_asked_of_a_database_that_was_never_reached(
+    dispatcher: Dispatcher, agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await opened(dispatcher, agent)
+    released: list[object] = []
+
+    async def fail(operation: object) -> None:
+        raise postgres.NotAsked
+
+    monkeypatch.setattr(coalescer, "run", fail)
+    monkeypatch.setattr(dispatcher, "_give_back", released.append)
+    with pytest.raises(DatabaseUnavailable):
+        await submit(agent)
+
+    assert not released
+    assert not dispatcher._offered
 
 
 async def test_a_connection_that_closes_meanwhile_gives_it_back(dispatcher: Dispatcher, agent: Agent) -> None:
