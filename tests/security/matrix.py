@@ -10,12 +10,13 @@ from django.urls import get_resolver
 from agents.access import required_scopes
 from agents.models import Role, Scope
 from agents.pages.shell import PLACE
+from bench.table import replaced
 from controlplane import access
 from controlplane.api import api
 from controlplane.routes import flattened
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "security.md"
-BEGIN, END = "<!-- the matrix begins -->", "<!-- the matrix ends -->"
+MARK = "the matrix"
 #: `admin` may all that any other scope may
 SCOPES = (Scope.SUBMIT, Scope.READ, Scope.AGENT, Scope.OPERATE, Scope.ADMIN)
 ROLES = (Role.VIEWER, Role.OPERATOR, Role.ADMIN)
@@ -23,9 +24,8 @@ YES, NO = "●", ""
 
 
 def matrix() -> str:
-    """The tables, between their marks."""
+    """The tables."""
     parts = [
-        BEGIN,
         "### Routes of the API, and the scopes that a key needs: any of those marked",
         _table(["Method", "Route", "no key", *SCOPES], _routes()),
         "### Pages of a workspace, and the roles that members need: for all others they do not exist",
@@ -34,21 +34,18 @@ def matrix() -> str:
         _table(["Part, below `/live/o/<organization>/<workspace>/`", *ROLES], _live()),
         "### All else",
         _table(["Address", "Who"], [*_others()]),
-        END,
     ]
     return "\n\n".join(parts)
 
 
 def is_current(document: str) -> bool:
     """Whether the page shows what is so."""
-    return matrix() in document
+    return replaced(document, MARK, matrix()) == document
 
 
 def write() -> None:
     """Put the tables where they were."""
-    text = DOCUMENT.read_text()
-    before, after = text.partition(BEGIN)[0], text.partition(END)[2]
-    DOCUMENT.write_text(before + matrix() + after)
+    DOCUMENT.write_text(replaced(DOCUMENT.read_text(), MARK, matrix()))
 
 
 def _routes() -> Iterator[list[str]]:
