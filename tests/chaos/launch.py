@@ -5,7 +5,8 @@ The product itself has no such switch.
     python -m tests.chaos.launch web
 
 `CHAOS_FAILPOINT=after-submit:37` kills the process with SIGKILL when it comes to that point for the 37th time: `before`
-and `after` a statement of the ledger, on the pool; `after` is after the commit and before anybody is answered.
+and `after` a statement of the ledger, on the pool; `after` is after the commit and before anybody is answered. If it
+does not come there for long, it dies at the next point there is. It writes down where it died.
 `CHAOS_MUTATION` breaks a promise (see mutations.py), so that the checker can show that it notices.
 """
 
@@ -14,13 +15,17 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 from tests.chaos import census
 
+DIED = "died at "
 #: Statements of the ledger around which a process may die.
 STATEMENTS = ("submit", "claim", "acknowledge", "checkpoint", "finish", "release", "extend")
+#: A process at work comes to most points all the time, to some only when somebody asks for it.
+LONG_SECONDS = 15.0
 FAILPOINTS = tuple(f"{when}-{name}" for name in STATEMENTS for when in ("before", "after"))
 
 
@@ -37,13 +42,15 @@ def arm(spec: str) -> None:
 
     execute = coalescer._execute
     left = int(times or 1)
+    began: float | None = None
 
     def reach(where: str) -> None:
-        nonlocal left
-        if where == point:
-            left -= 1
-            if left <= 0:
-                os.kill(os.getpid(), signal.SIGKILL)
+        nonlocal left, began
+        began = began or time.monotonic()
+        left -= where == point
+        if left <= 0 or time.monotonic() > began + LONG_SECONDS:
+            os.write(sys.stderr.fileno(), f"{DIED}{where}\n".encode())
+            os.kill(os.getpid(), signal.SIGKILL)
 
     async def mortal(connection: Any, statement: Any) -> Any:
         reach(f"before-{statement[0]}")

@@ -157,7 +157,10 @@ def good() -> Story:
     _submit(story, CANCELED, 10.0)
     story.intent(CANCELED, "created@10 submitted@10 canceled@11")
     story.request("cancel", 11.0, intent=CANCELED)
-    story.request("complete", 11.0, "failed", {"status": 409}, intent=CANCELED)
+    story.request("kill", 10.2, agent="doomed")
+    story.request("complete", 10.4, "failed", {"status": 403}, intent=CANCELED, agent="doomed")
+    story.request("resume", 10.6, agent="doomed")
+    story.request("complete", 11.0, "failed", {"status": 409}, intent=CANCELED, agent="doomed")
     story.request("submit", 12.0, "failed", {"status": 422}, marker="canary-acorn-bad", key=None)
 
     story.request("read", 12.0, intent=DONE, answer={"status": "COMPLETED"})

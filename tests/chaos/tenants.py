@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from tests.chaos.world import World
 
 SLUGS = ("acorn", "birch", "cedar", "dogwood")
-#: Agents that work; `poisoned` gets nothing but what kills it, `frozen` what is slow.
-KINDS = ("axme", "socket", "hasty", "poisoned", "frozen", "absent")
+#: Agents that work; `poisoned` gets nothing but what kills it, `frozen` what is slow, `crowd` is a thousand, `doomed`
+#: is killed by its operator.
+KINDS = ("axme", "socket", "hasty", "poisoned", "frozen", "absent", "crowd", "doomed")
 
 #: Founds each organization that is named, with an operator who may everything, and an agent of each kind.
 FOUND = f"""

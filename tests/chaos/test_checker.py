@@ -149,6 +149,10 @@ def do_an_inherited_step_again(story: Story) -> None:
     do_a_step_again(story)
 
 
+def take_a_result_of_a_killed_agent(story: Story) -> None:
+    story.request("complete", 10.35, intent=DONE, agent="doomed")
+
+
 def tell_of_a_step_that_is_not_there(story: Story) -> None:
     story.rows.remove(story.row("checkpoint", intent=REDONE))
 
@@ -244,6 +248,7 @@ BAD: list[tuple[Callable[[Story], None], str]] = [
     (write_in_turns, "one-live-lease"),
     (do_a_step_again, "steps-are-done-once"),
     (do_an_inherited_step_again, "steps-are-done-once"),
+    (take_a_result_of_a_killed_agent, "killed-agents-write-nothing"),
     (tell_of_a_step_that_is_not_there, "steps-are-stored-once"),
     (show_a_foreign_payload, "tenants-are-apart"),
     (answer_a_spy, "tenants-are-apart"),

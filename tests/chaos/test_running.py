@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.chaos import census, report
+from tests.chaos import builds, census, report
 from tests.chaos.checker.figures import figures
 from tests.chaos.checker.verdicts import CHECKS, judge
 from tests.chaos.faults import FAULTS
@@ -103,7 +103,26 @@ def test_a_process_dies_at_its_failpoint_and_not_before(tmp_path: Path) -> None:
             check=False,
         )
         assert (died.returncode, died.stdout.count("did")) == (-9, done), died.stderr
+        assert died.stderr.endswith(f"died at {failpoint.partition(':')[0]}\n")
     assert {"before-finish", "after-finish"} <= set(FAILPOINTS)
+
+
+def test_an_earlier_build_is_another_commit_that_knows_the_same_database(tmp_path: Path) -> None:
+    try:
+        build = builds.earlier(tmp_path)
+    except builds.NoBuild as reason:
+        pytest.skip(str(reason))
+
+    def migrations(place: Path) -> dict[str, bytes]:
+        found = (path for app in ("agents", "intents") for path in (place / app / "migrations").glob("*.py"))
+        return {path.name: path.read_bytes() for path in found}
+
+    at_head = subprocess.run(
+        ["git", "-C", str(REPOSITORY), "rev-parse", "HEAD"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    assert build.commit != at_head
+    assert (build.directory / "controlplane" / "web.py").exists()
+    assert migrations(build.directory) == migrations(REPOSITORY)
 
 
 # -- the wires ------------------------------------------------------------------------------------------------------

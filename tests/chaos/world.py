@@ -77,7 +77,7 @@ class World(Running):
         database, valkey = str(sockets / ".s.PGSQL.5432"), str(sockets / "valkey.sock")
         if not self.without_spaces:
             self._build_machines()
-        for process, name in self._parts():
+        for process, name in self.parts():
             self.route(f"db-{name}", database)
             self.route(f"valkey-{name}", valkey, over=name)
             own = {
@@ -132,7 +132,7 @@ class World(Running):
             is_done = all(self.links[name].is_dead() for name in cables)
             yield "; ".join(f"{', '.join(names)}: {how}" for names, how in hows if names) if is_done else ""
 
-    def _parts(self) -> list[tuple[Process, str]]:
+    def parts(self) -> list[tuple[Process, str]]:
         webs: list[tuple[Process, str]] = [(web, f"web-{number}") for number, web in enumerate(self.web)]
         return [*webs, (self.worker, "worker")]
 
@@ -283,7 +283,7 @@ class World(Running):
 
     def wait_until_all_answer(self, patience: float = 180) -> None:
         """Until every process is there and can do its work."""
-        for process, _ in self._parts():
+        for process, _ in self.parts():
             if not process.is_running():
                 process.start()
         for web in self.web:
@@ -291,7 +291,7 @@ class World(Running):
 
     def note_resources(self, when: str) -> None:
         """Write down what the processes hold."""
-        for process, name in self._parts():
+        for process, name in self.parts():
             found = psutil.Process(process.pid)
             connections = self.rows(
                 "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"

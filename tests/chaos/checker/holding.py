@@ -115,3 +115,18 @@ def stored_once(evidence: Evidence) -> Iterator[str]:
         own = [row["step"] for row in rows if row["attempt"]]
         if len(set(steps)) != len(steps) or sorted(told) != sorted(own):
             yield f"{intent_id} has steps {steps} and tells of {told}"
+
+
+@check("killed-agents-write-nothing")
+def killed(evidence: Evidence) -> Iterator[str]:
+    """Nothing is taken from an agent between the answer that it is killed and the request to resume it."""
+    kills: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    resumes = [(asked["agent"], asked["at"]) for asked, _ in evidence.requests("resume")]
+    for asked, came in evidence.requests("kill"):
+        if came["kind"] == "ok":
+            later = [at for agent, at in resumes if agent == asked["agent"] and at > came["at"]]
+            kills[asked["agent"]].append((came["at"], min(later, default=float("inf"))))
+    for asked, came in evidence.requests("complete", "checkpoint", "acknowledge"):
+        for dead, alive in kills.get(asked.get("agent", ""), ()):
+            if came["kind"] == "ok" and dead < asked["at"] and came["at"] < alive:
+                yield f"{asked['agent']} was killed, and then its {asked['do']} of {asked['intent']} was taken"

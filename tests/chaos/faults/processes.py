@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import random
 import signal
+import sys
 import time
 from typing import TYPE_CHECKING
 
-from tests.chaos.faults.registry import fault
-from tests.chaos.launch import FAILPOINTS
+from tests.chaos import builds
+from tests.chaos.faults.registry import NotHere, fault
+from tests.chaos.launch import DIED, FAILPOINTS
 from tests.servers import Process, Web, wait_until
 
 if TYPE_CHECKING:
@@ -86,7 +88,7 @@ def _die_at(world: World, web: Web, point: str) -> str:
     web.environment = {**plain, "CHAOS_FAILPOINT": point}
     try:
         web.start()
-        wait_until(lambda: not web.is_running(), world.patience(25), f"{web.name} dies at {point}")
+        wait_until(lambda: not web.is_running(), world.patience(45), f"{web.name} dies at {point}")
         landed = web.returncode == -signal.SIGKILL
     except AssertionError:
         landed = False
@@ -96,7 +98,8 @@ def _die_at(world: World, web: Web, point: str) -> str:
             web.kill()
         web.start()
         web.wait()
-    return f"{web.name} died at {point}" if landed else ""
+    where = web.log.read_text(errors="replace").rpartition(DIED)[2].partition("\n")[0]
+    return f"{web.name} died at {where}" if landed else ""
 
 
 @fault("rolling restart", 9)
@@ -105,9 +108,37 @@ def rolling_restart(world: World, chance: random.Random) -> str:
     processes: list[Process] = [*world.web, world.worker]
     chance.shuffle(processes)
     for process in processes:
-        process.stop()
-        process.start()
-        if isinstance(process, Web):
-            process.wait()
-            time.sleep(0.5)
+        _replace(process)
     return "all were restarted in turns"
+
+
+@fault("rolling restart between two builds", 20)
+def between_builds(world: World, chance: random.Random) -> str:
+    """Processes are replaced in turns by those of an earlier commit, which work beside the others, and back again."""
+    try:
+        build = builds.earlier(world.directory)
+    except builds.NoBuild as reason:
+        raise NotHere(str(reason)) from reason
+    parts = chance.sample(world.parts(), len(world.parts()))
+    now = {name: (process.command, process.environment) for process, name in parts}
+    try:
+        for process, name in parts:
+            # Not from where we are: -P keeps the directory that we run in from being looked at first.
+            earlier = [sys.executable, "-P", "-m", f"controlplane.{name.partition('-')[0]}"]
+            process.command = world.on_its_machine(name, earlier)
+            process.environment = {**process.environment, "PYTHONPATH": str(build.directory)}
+            _replace(process)
+        time.sleep(chance.uniform(1, 2))
+    finally:
+        for process, name in parts:
+            process.command, process.environment = now[name]
+            _replace(process)
+    return f"all were replaced by those of {build.commit[:10]}, and back"
+
+
+def _replace(process: Process) -> None:
+    process.stop()
+    process.start()
+    if isinstance(process, Web):
+        process.wait()
+        time.sleep(0.5)

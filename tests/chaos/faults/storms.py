@@ -1,4 +1,4 @@
-"""Many at once: a thousand agents that come back in the same moment, and endings that meet within a millisecond."""
+"""Many at once: a thousand agents that come back in the same moment, and all of them want their work."""
 
 from __future__ import annotations
 
@@ -6,100 +6,155 @@ import asyncio
 import contextlib
 import json
 import random
-from typing import TYPE_CHECKING
+import time
+import uuid
+from typing import TYPE_CHECKING, Any
 
 import httpx
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
-from tests.chaos.faults.clients import submit
+from tests.chaos.clients.markers import marker
 from tests.chaos.faults.registry import fault
+from tests.chaos.history import Journal, Operation
 
 if TYPE_CHECKING:
+    from tests.chaos.tenants import Tenant
     from tests.chaos.world import World
 
 CROWD = 1000
 #: Connections that are being opened at the same time: what one client process can do.
 ABREAST = 100
-RACES = 40
+#: What one request submits.
+BATCH = 500
+#: So long all of the work may take that waits for the crowd.
+WORK_SECONDS = 40
 
 
-@fault("a thousand agents reconnect", 14)
+@fault("a thousand agents reconnect", 20)
 def reconnect(world: World, chance: random.Random) -> str:
-    """A thousand agents connect, lose their connections in one moment, and all come back at once."""
+    """A thousand agents lose their connections in one moment, come back at once, and do the work that waits for all."""
     return asyncio.run(_reconnect(world, chance))
 
 
 async def _reconnect(world: World, chance: random.Random) -> str:
     tenant = chance.choice(world.tenants)
-    gate = asyncio.Semaphore(ABREAST)
-    welcomed = 0
-
-    async def one(stack: contextlib.AsyncExitStack) -> None:
-        nonlocal welcomed
-        web = chance.choice(world.web)
-        headers = {"x-api-key": tenant.accounts["absent"].key}
-        url = web.base_url.replace("http", "ws", 1) + "/ws/agent"
-        async with gate:
-            with contextlib.suppress(OSError, WebSocketException, TimeoutError):
-                # With room for nothing: what is there is not theirs.
-                socket = await connect(url, additional_headers=headers, open_timeout=30, compression=None)
-                stack.push_async_callback(_drop, socket)
-                await socket.send(json.dumps({"type": "watch", "ref": 1, "intents": []}))
-                await asyncio.wait_for(socket.recv(), 30)
-                welcomed += 1
-
-    for _ in range(2):
-        async with contextlib.AsyncExitStack() as stack:
-            await asyncio.gather(*(one(stack) for _ in range(CROWD)))
-    return f"{welcomed} connections in two waves" if welcomed > 1.9 * CROWD else ""
-
-
-async def _drop(socket: object) -> None:
-    """Without a goodbye."""
-    transport = getattr(socket, "transport", None)
-    if transport is not None:
-        transport.abort()
-
-
-@fault("end at once", 5)
-def end_at_once(world: World, chance: random.Random) -> str:
-    """Complete and cancel, by both web processes, for many intents within a millisecond each."""
-    return asyncio.run(_end_at_once(world, chance))
-
-
-async def _end_at_once(world: World, chance: random.Random) -> str:
-    tenant = chance.choice(world.tenants)
-    ids = [submit(world, tenant, "absent") for _ in range(RACES)]
-    bodies = {
-        "complete": {"status": "COMPLETED", "result": {"by": "nemesis"}},
-        "cancel": {"status": "CANCELED", "reason": "at once"},
-    }
+    first = Crowd(world, tenant, chance)
     async with contextlib.AsyncExitStack() as stack:
-        doors = [
-            await stack.enter_async_context(
-                httpx.AsyncClient(base_url=web.base_url, headers={"x-api-key": tenant.key}, timeout=60)
-            )
-            for web in world.web
-        ]
+        await first.come(stack)
+    ids = await asyncio.to_thread(_submit, world, tenant)
+    again = Crowd(world, tenant, chance)
+    async with contextlib.AsyncExitStack() as stack:
+        tasks = await again.come(stack)
+        is_done = await _are_done(world, ids)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    told = (
+        f"{first.welcomed} connections were lost, {again.welcomed} came back,"
+        f" {len(again.workers)} of them had work of {len(ids)} intents"
+    )
+    assert min(first.welcomed, again.welcomed) >= 0.95 * CROWD, told
+    assert is_done, f"{told}, which is not done"
+    return told
 
-        async def end(intent_id: str, do: str, door: httpx.AsyncClient) -> int:
-            operation = world.journal.invoke(do, intent=intent_id)
-            try:
-                answer = await door.post(f"/v1/intents/{intent_id}/resolve", json=bodies[do])
-            except httpx.HTTPError:
+
+class Crowd:
+    """A thousand connections, each of an agent with room for one."""
+
+    def __init__(self, world: World, tenant: Tenant, chance: random.Random) -> None:
+        self.world, self.tenant, self.chance = world, tenant, chance
+        self.account = tenant.accounts["crowd"]
+        self.journal = Journal(world.directory / "history", f"crowd-{tenant.number}")
+        self.gate = asyncio.Semaphore(ABREAST)
+        self.welcomed = 0
+        #: those who have had work
+        self.workers: set[int] = set()
+
+    async def come(self, stack: contextlib.AsyncExitStack) -> list[asyncio.Task[None]]:
+        """Connect all of them; on leaving the stack each connection is dropped. The tasks are their work."""
+        sockets = await asyncio.gather(*(self._enter(stack) for _ in range(CROWD)))
+        there = [socket for socket in sockets if socket is not None]
+        return [asyncio.create_task(self._work(number, socket)) for number, socket in enumerate(there)]
+
+    async def _enter(self, stack: contextlib.AsyncExitStack) -> ClientConnection | None:
+        url = self.chance.choice(self.world.web).base_url.replace("http", "ws", 1) + "/ws/agent"
+        headers = {"x-api-key": self.account.key}
+        async with self.gate:
+            with contextlib.suppress(OSError, WebSocketException, TimeoutError):
+                socket = await connect(url, additional_headers=headers, open_timeout=60, compression=None)
+                stack.push_async_callback(_drop, socket)
+                await socket.send(json.dumps({"type": "hello", "ref": 0, "address": self.account.address}))
+                frame = json.loads(await asyncio.wait_for(socket.recv(), 60))
+                self.welcomed += frame["type"] == "welcome"
+                return socket
+        return None
+
+    async def _work(self, number: int, socket: ClientConnection) -> None:
+        """Complete whatever comes, at once."""
+        asked: dict[str, Operation] = {}
+        try:
+            async for text in socket:
+                frame = json.loads(text)
+                if frame["type"] == "deliveries":
+                    self.workers.add(number)
+                    for delivery in frame["deliveries"]:
+                        await self._complete(socket, delivery, asked)
+                elif frame["type"] == "result" and (operation := asked.pop(str(frame.get("ref")), None)):
+                    [result] = frame["results"]
+                    operation.ok() if result["ok"] else operation.failed(code=result["error"]["code"])
+        except (OSError, WebSocketException):
+            pass  # the work of who is gone is handed to another
+        finally:
+            for operation in asked.values():
                 operation.unknown()
-                return 0
-            if answer.is_success:
-                operation.ok()
-            elif answer.status_code < 500:
-                operation.failed(status=answer.status_code)
-            else:
-                operation.unknown(status=answer.status_code)
-            return answer.status_code
 
-        statuses: list[int] = []
-        for intent_id in ids:
-            order = chance.sample(doors, 2)
-            statuses += await asyncio.gather(*map(end, [intent_id] * 2, bodies, order))
-    return f"{RACES} races, {statuses.count(200)} winners" if statuses.count(409) else ""
+    async def _complete(
+        self, socket: ClientConnection, delivery: dict[str, Any], asked: dict[str, Operation]
+    ) -> None:
+        named = {"intent_id": delivery["intent_id"], "lease": delivery["lease"]}
+        run, attempt, ref = uuid.uuid4().hex[:12], delivery["attempt"], uuid.uuid4().hex
+        facts = {"intent": delivery["intent_id"], "attempt": attempt}
+        self.journal.note("run", run=run, seq=delivery["seq"], agent="crowd", **facts)
+        result = {"run": run, "attempt": attempt, "marker": delivery["payload"].get("marker")}
+        asked[ref] = self.journal.invoke("complete", lease=delivery["lease"], **facts)
+        await socket.send(json.dumps({"type": "complete", "ref": ref, "result": result, **named}))
+
+
+def _submit(world: World, tenant: Tenant) -> list[str]:
+    """Something to do for each of them, while none is there."""
+    ids: list[str] = []
+    with httpx.Client(base_url=world.url("front"), headers={"x-api-key": tenant.key}, timeout=60) as operator:
+        for _ in range(0, CROWD, BATCH):
+            markers = [marker(tenant.slug, f"crowd-{uuid.uuid4().hex[:10]}") for _ in range(BATCH)]
+            bodies = [
+                {
+                    "intent_type": "chaos.work.v1",
+                    "to_agent": tenant.accounts["crowd"].address,
+                    "payload": {"marker": each},
+                    "max_delivery_attempts": 30,
+                }
+                for each in markers
+            ]
+            operation = world.journal.invoke("batch", markers=markers, keys=[None] * BATCH)
+            answer = operator.post("/v1/intents/batch", json={"intents": bodies}).raise_for_status().json()
+            came = [each["intent_id"] for each in answer["results"]]
+            operation.ok(intents=came)
+            ids += came
+    return ids
+
+
+async def _are_done(world: World, ids: list[str]) -> bool:
+    """Whether all of it is completed, before patience ends."""
+    query = "SELECT count(*) FROM intents_intent WHERE id = ANY(%s::uuid[]) AND status = 'COMPLETED'"
+    deadline = time.monotonic() + world.patience(WORK_SECONDS)
+    while time.monotonic() < deadline:
+        if (await asyncio.to_thread(world.rows, query, ids))[0][0] == len(ids):
+            return True
+        await asyncio.sleep(0.3)
+    return False
+
+
+async def _drop(socket: ClientConnection) -> None:
+    """Without a goodbye."""
+    socket.transport.abort()
