@@ -41,6 +41,13 @@ CONTROLS = (
         "tests/intents/api/test_reading.py",
     ),
     Mutation(
+        "tenant filter, what is renewed",
+        "intents/sql/extend.sql",
+        " AND agent.organization_id = asked.organization_id\n    WHERE delivery",
+        "\n    WHERE delivery",
+        "tests/intents/test_fences.py::test_nobody_of_another_tenant_renews_a_lease_whoever_they_say_they_are",
+    ),
+    Mutation(
         "tenant filter, pages",
         "agents/pages/shell.py",
         "organization__memberships__user=user",
@@ -144,6 +151,13 @@ CONTROLS = (
         "ADMIN if is_admin else STRICT",
         "ADMIN",
         "tests/agents/pages/test_shell.py::test_pages_and_errors_allow_nothing_but_our_own_files",
+    ),
+    Mutation(
+        "insistence on HTTPS",
+        "controlplane/v1_handler.py",
+        "if known.is_secure and self.insistence",
+        "if False and self.insistence",
+        "tests/security/test_headers.py::test_answers_and_refusals_insist_on_https_where_pages_do",
     ),
     Mutation(
         "sandbox of stored values",
