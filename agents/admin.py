@@ -1,7 +1,7 @@
 """The pages on which superusers look after organizations, workspaces, members, agents and API keys.
 
 The domain does the work here too: agents are changed by `registry`, keys are made and revoked by `keys`. No hash, token
-or secret can be seen or edited; a new one is shown on the page that answers its making, and nowhere else.
+or secret can be seen or edited; a new one is shown on the page behind its making, once, and nowhere else.
 """
 
 from __future__ import annotations
@@ -197,7 +197,7 @@ class AgentAdmin(SuperusersOnly):
 
     def _secret(self, request: HttpRequest, obj: Agent) -> HttpResponse | None:
         secret = getattr(request, "callback_secret", "")
-        return self.show_once(request, "Secret that signs callbacks", secret, obj) if secret else None
+        return self.show_once(request, "Secret that signs callbacks", secret) if secret else None
 
 
 class ApiKeyForm(forms.ModelForm):
@@ -287,7 +287,7 @@ class ApiKeyAdmin(SuperusersOnly):
         request.token = token  # type: ignore[attr-defined]
 
     def response_add(self, request: HttpRequest, obj: ApiKey, post_url_continue: Any = None) -> HttpResponse:
-        return self.show_once(request, "API key", request.token, obj)  # type: ignore[attr-defined]
+        return self.show_once(request, "API key", request.token)  # type: ignore[attr-defined]
 
     @admin.action(description="Revoke selected API keys")
     def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:

@@ -5,11 +5,15 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
 from unfold.admin import ModelAdmin
 
 from agents import audit
+from agents.pages import once
+from agents.pages.one_effect import one_effect
 
 
 class SuperusersOnly(ModelAdmin):
@@ -20,6 +24,12 @@ class SuperusersOnly(ModelAdmin):
 
     #: what happened, in the words of the audit log; "" where the domain notes it itself
     added, changed = "", ""
+
+    change_form_before_template = "agents/admin_one_effect.html"
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        """Django's; a form that is sent twice makes one key."""
+        return one_effect(super().changeform_view)(request, *args, **kwargs)
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return self.has_view_permission(request)
@@ -70,15 +80,31 @@ class SuperusersOnly(ModelAdmin):
     def target(self, obj: Any) -> str:
         return str(obj.pk)
 
-    def show_once(self, request: HttpRequest, title: str, secret: str, obj: Any) -> HttpResponse:
-        """Answer with a page that shows a secret, which no later page can."""
-        context = {
-            **self.admin_site.each_context(request),
-            "title": title,
-            "secret": secret,
-            "object": obj,
-            "opts": self.opts,
-        }
+    # -- secrets ----------------------------------------------------------------------------------------------
+
+    def show_once(self, request: HttpRequest, title: str, secret: str) -> HttpResponse:
+        """Lead to the only page that ever shows this secret: reloading that makes nothing a second time."""
+        ticket = once.keep(request, title=title, secret=secret)
+        return HttpResponseRedirect(reverse(self._name_of_shown, kwargs={"ticket": ticket}), status=303)
+
+    @property
+    def _name_of_shown(self) -> str:
+        return f"{self.admin_site.name}:{self.opts.app_label}_{self.opts.model_name}_shown"
+
+    def get_urls(self) -> list[URLPattern]:
+        shown = path(
+            "shown/<slug:ticket>/",
+            self.admin_site.admin_view(self.shown),
+            name=self._name_of_shown.partition(":")[2],
+        )
+        return [shown, *super().get_urls()]  # the last of the others takes whatever it gets for an id
+
+    def shown(self, request: HttpRequest, ticket: str) -> HttpResponse:
+        """Show a secret, this once."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        kept = once.take(request, ticket) or {"title": "This has been shown", "secret": ""}
+        context = {**self.admin_site.each_context(request), **kept, "opts": self.opts}
         response = TemplateResponse(request, "agents/secret_shown_once.html", context)
-        response["Cache-Control"] = "no-store"
+        response["Cache-Control"] = "private, no-store"
         return response

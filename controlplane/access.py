@@ -164,4 +164,6 @@ LIVE: Final[dict[str, Role]] = {
     "": Role.VIEWER,
     "intents": Role.VIEWER,
     "intents/<uuid:intent_id>": Role.VIEWER,
+    "agents": Role.VIEWER,
+    "agents/<slug:service_account_id>": Role.VIEWER,
 }

@@ -93,7 +93,9 @@ def duration(length: float | timedelta | None) -> str:
 @register.simple_tag
 def one_effect() -> SafeString:
     """The field that lets a form have its effect once, for views that are `@one_effect`."""
-    return format_html('<input type="hidden" name="{}" value="{}">', one_effects.FIELD, one_effects.new_token())
+    return format_html(
+        '<input type="hidden" name="{}" value="{}">', one_effects.FIELD, one_effects.new_token()
+    )
 
 
 @register.filter

@@ -1,8 +1,7 @@
-"""The live parts of list and overview: what has changed, as the same HTML that the page has.
+"""The live rows of the list: what has changed, as the same HTML that the page has.
 
 event: rows     rows of the list that are not as the page may have them
 event: new      rows that are new, after a line with how many there are in all
-event: part     a part of the overview
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ from uuid import UUID
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
-from django.template.loader import render_to_string
 
 from agents.pages import attendance
 from agents.pages.session_auth import place_of
@@ -22,8 +20,6 @@ from intents import finding, operations, rows
 from intents.candidates import Query
 from intents.filters import Filters
 from intents.finding import Found, Search
-from intents.overview import Overview
-from intents.pages.chart import Chart
 from intents.pages.rows import Frame, render
 from intents.realtime import runtime, sse
 from intents.realtime.open_list import News, OpenList, TooSlow
@@ -37,12 +33,6 @@ async def intents(request: HttpRequest, organization: str, workspace: str) -> Ht
     filters, _ = Filters.read(request.GET)
     before, after = _cursor(request, "before"), _cursor(request, "after")
     return sse.stream(_list_frames(request, place, filters, before, after))
-
-
-async def overview(request: HttpRequest, organization: str, workspace: str) -> HttpResponseBase:
-    """Keeps the overview true."""
-    place = await place_of(request, organization, workspace)
-    return sse.stream(_overview_frames(request, place))
 
 
 async def _list_frames(
@@ -91,34 +81,6 @@ def _told(news: News, frame: Frame) -> list[bytes]:
         number = f"{news.number}{'+' if news.is_more else ''}"
         told.append(fragment("new", [number, *(render(row, frame) for row in news.new)]))
     return told
-
-
-async def _overview_frames(request: HttpRequest, place: Place) -> AsyncIterator[bytes]:
-    here = runtime.current()
-    CONNECTIONS.labels("dashboard").inc()
-    sent: dict[str, str] = {}
-    try:
-        with here.gauges.watch(place.workspace.pk) as gauge:
-            async with attendance.attend(request, place, leave=gauge.close):
-                while not gauge.is_closed:
-                    figures = await gauge.next(sse.KEEP_ALIVE_SECONDS)
-                    parts = _parts(figures, place) if figures is not None else {}
-                    changed = [part for name, part in parts.items() if sent.get(name) != part]
-                    sent |= parts
-                    for part in changed:
-                        yield fragment("part", [part])
-                    if not changed:
-                        yield sse.KEEP_ALIVE
-    finally:
-        CONNECTIONS.labels("dashboard").dec()
-
-
-def _parts(figures: Overview, place: Place) -> dict[str, str]:
-    context = {"overview": figures, "place": place, "chart": Chart.of(figures)}
-    return {
-        name: render_to_string(f"intents/_{name}.html", context).strip()
-        for name in ("tiles", "chart", "dead")
-    }
 
 
 def fragment(event: str, lines: Iterable[str]) -> bytes:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from django.contrib import messages
-from django.http import Http404, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.views.decorators.http import require_POST, require_safe
 
@@ -34,20 +34,18 @@ class Snippet:
 @page
 @require_safe
 def agents(request: PageRequest) -> HttpResponse:
-    """All agents of the workspace; as a part of the page, what has become of them since."""
-    wanted = request.GET.get("q", "").strip().replace("\x00", "")[:LONGEST]
+    """All agents of the workspace, or those with a text in their address."""
+    wanted = wanted_of(request)
     members, has_more = fleet.of_workspace(request.place.workspace.pk, wanted)
-    template = "intents/_fleet.html" if request.htmx else "intents/fleet.html"
-    return render(request, template, {"members": members, "has_more": has_more, "wanted": wanted})
+    context = {"members": members, "has_more": has_more, "wanted": wanted}
+    return render(request, "intents/fleet.html", context)
 
 
 @page
 @require_safe
 def agent(request: PageRequest, service_account_id: str) -> HttpResponse:
-    """One agent; as a part of the page, how it is now."""
+    """One agent: how it is now, its switch, and how to connect it."""
     member = _found(request, service_account_id)
-    if request.htmx:
-        return render(request, "intents/_agent_now.html", {"member": member})
     context = {
         "member": member,
         "query": Filters(agent=member.agent.address).query(),
@@ -74,6 +72,11 @@ def resumption(request: PageRequest, service_account_id: str) -> HttpResponse:
     mesh.resume(_found(request, service_account_id).agent, by=request.place.operator(request))
     messages.success(request, "Resumed: what is owed to this agent is delivered again.")
     return _back(request, service_account_id)
+
+
+def wanted_of(request: HttpRequest) -> str:
+    """The text that addresses are searched for."""
+    return request.GET.get("q", "").strip().replace("\x00", "")[:LONGEST]
 
 
 def _found(request: PageRequest, service_account_id: str) -> Member:

@@ -1,6 +1,6 @@
-"""The gauges: one loop a process that reads the figures of the workspaces whose overview somebody has open.
+"""The gauges: one loop a process that reads the figures of the pages that somebody has open.
 
-A ring, or ten seconds → the figures of each watched workspace once, at most once a second → whoever watches it.
+A ring, or some seconds → each figure that is watched once, at most once a second → whoever watches it.
 """
 
 from __future__ import annotations
@@ -8,35 +8,33 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Hashable, Iterator
 from contextlib import contextmanager
 from time import monotonic
-from uuid import UUID
+from typing import Any, Generic, TypeVar
 
 from agents.postgres import DatabaseUnavailable
-from intents import finding, overview as overviews
-from intents.overview import Overview
 from intents.realtime.stopping import stop
 
 logger = logging.getLogger(__name__)
 
-#: Without a ring: the last minute moves, and what is ready ages.
-SAFETY_SECONDS = 10.0
+T = TypeVar("T")
+
 PACE_SECONDS = 1.0
 
 
-class Gauge:
-    """One reader of one workspace's figures: it gets the newest, and misses those that it was too slow for."""
+class Gauge(Generic[T]):
+    """One reader of some figures: it gets the newest, and misses those that it was too slow for."""
 
-    def __init__(self, workspace_id: UUID) -> None:
-        self.workspace_id = workspace_id
+    def __init__(self, read: Callable[[], Awaitable[T]]) -> None:
+        self.read = read
         self.is_closed = False
-        self._newest: Overview | None = None
+        self._newest: T | None = None
         self._has_news = asyncio.Event()
 
-    def show(self, overview: Overview) -> None:
+    def show(self, figures: T) -> None:
         """Put these figures before the reader, instead of any before."""
-        self._newest = overview
+        self._newest = figures
         self._has_news.set()
 
     def close(self) -> None:
@@ -44,7 +42,7 @@ class Gauge:
         self.is_closed = True
         self._has_news.set()
 
-    async def next(self, patience: float) -> Overview | None:
+    async def next(self, patience: float) -> T | None:
         """The newest figures, at the latest after so many seconds; None if there are none."""
         try:
             async with asyncio.timeout(patience):
@@ -58,15 +56,18 @@ class Gauge:
 
 
 class Gauges:
-    """Reads for everybody in this process who has an overview open."""
+    """Reads for everybody in this process who has a page open; without a ring, every `safety_seconds`."""
 
-    def __init__(self) -> None:
-        self._gauges: defaultdict[UUID, set[Gauge]] = defaultdict(set)
+    def __init__(self, name: str, *, safety_seconds: float) -> None:
+        self._name = name
+        self._safety_seconds = safety_seconds
+        #: what is read → who reads it
+        self._gauges: defaultdict[Hashable, set[Gauge[Any]]] = defaultdict(set)
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        self._task = asyncio.create_task(self._run(), name="gauges")
+        self._task = asyncio.create_task(self._run(), name=self._name)
 
     async def stop(self) -> None:
         """Close all gauges and end."""
@@ -81,17 +82,17 @@ class Gauges:
                 gauge.close()
 
     @contextmanager
-    def watch(self, workspace_id: UUID) -> Iterator[Gauge]:
-        """The figures of this workspace, now and whenever something may have changed."""
-        gauge = Gauge(workspace_id)
-        self._gauges[workspace_id].add(gauge)
+    def watch(self, what: Hashable, read: Callable[[], Awaitable[T]]) -> Iterator[Gauge[T]]:
+        """What `read` finds, now and whenever it may have changed. Whoever watches the same shares one reading."""
+        gauge = Gauge(read)
+        self._gauges[what].add(gauge)
         self._wake.set()
         try:
             yield gauge
         finally:
-            self._gauges[workspace_id].discard(gauge)
-            if not self._gauges[workspace_id]:
-                del self._gauges[workspace_id]
+            self._gauges[what].discard(gauge)
+            if not self._gauges[what]:
+                del self._gauges[what]
 
     def hear(self) -> None:
         """Something has changed somewhere; look, if anybody here watches."""
@@ -101,22 +102,25 @@ class Gauges:
     async def _run(self) -> None:
         while True:
             try:
-                async with asyncio.timeout(SAFETY_SECONDS):
+                async with asyncio.timeout(self._safety_seconds):
                     await self._wake.wait()
             except TimeoutError:
                 pass
             self._wake.clear()
             started = monotonic()
-            try:
-                await self._look()
-            except DatabaseUnavailable:
-                self._wake.set()
-            except Exception:
-                logger.exception("the gauges failed to look")
+            for what in list(self._gauges):
+                try:
+                    await self._look(what)
+                except DatabaseUnavailable:
+                    self._wake.set()
+                    break
+                except Exception:
+                    logger.exception("the %s failed to look", self._name)
             await asyncio.sleep(max(0.0, started + PACE_SECONDS - monotonic()))
 
-    async def _look(self) -> None:
-        for workspace_id in list(self._gauges):
-            overview = await finding.run_on_pool(overviews.refreshed(workspace_id))
-            for gauge in self._gauges.get(workspace_id, ()):
-                gauge.show(overview)
+    async def _look(self, what: Hashable) -> None:
+        if (gauge := next(iter(self._gauges.get(what, ())), None)) is None:
+            return
+        figures = await gauge.read()
+        for gauge in self._gauges.get(what, ()):
+            gauge.show(figures)

@@ -60,7 +60,10 @@ class Runtime:
         self.observer = Observer()
         self.dispatcher = Dispatcher(self.observer)
         self.board = Board()
-        self.gauges = Gauges()
+        #: The last minute moves, and what is ready ages.
+        self.gauges = Gauges("gauges", safety_seconds=10.0)
+        #: Nobody rings for signs of life.
+        self.fleets = Gauges("fleets", safety_seconds=2.0)
         self.doorbell = Doorbell(self.process, self._heard_from_others)
         self.is_draining = False
         self._guests: defaultdict[str, set[Guest]] = defaultdict(set)
@@ -76,6 +79,7 @@ class Runtime:
         self.dispatcher.start()
         self.board.start()
         self.gauges.start()
+        self.fleets.start()
         self._tasks = [
             asyncio.create_task(self._beat(), name="pulse"),
             asyncio.create_task(self._introduce_newcomers(), name="introductions"),
@@ -89,6 +93,7 @@ class Runtime:
         await self.observer.stop()
         await self.board.stop()
         await self.gauges.stop()
+        await self.fleets.stop()
         await self.doorbell.stop()
         try:
             await presence.leave(self.process)
@@ -102,6 +107,7 @@ class Runtime:
         self.observer.close_watches()
         self.board.close_lists()
         self.gauges.close_gauges()
+        self.fleets.close_gauges()
         for guests in list(self._guests.values()):
             for guest in list(guests):
                 guest.close(Closing.DRAINED)
@@ -150,6 +156,7 @@ class Runtime:
             self.observer.look_at_everything()
             self.board.look_at_everything()
             self.gauges.hear()
+            self.fleets.hear()
         else:
             self._look_at(changes)
 
@@ -159,6 +166,8 @@ class Runtime:
         if changes.intents:
             self.board.hear(changes.intents)
             self.gauges.hear()
+        if changes.intents or changes.switched:
+            self.fleets.hear()
         if changes.keys:
             # A ring says look, so look, a little ahead of time.
             forget(changes.keys)

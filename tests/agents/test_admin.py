@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
@@ -56,7 +57,9 @@ def test_a_new_key_is_shown_once_and_its_hash_never(browser: Client) -> None:
     agent = make_agent()
     form = {"agent": agent.pk, "scopes": ["intents:read", "agent"], "expires_at_0": "", "expires_at_1": ""}
 
-    response = browser.post(page("apikey", "add"), form)
+    made = browser.post(page("apikey", "add"), form)
+    assert made.status_code == 303
+    response = browser.get(made["Location"])
 
     [token] = TOKEN.findall(response.content.decode())
     assert "no-store" in response["Cache-Control"]
@@ -64,6 +67,7 @@ def test_a_new_key_is_shown_once_and_its_hash_never(browser: Client) -> None:
     assert bytes(key.secret_hash) == tokens.digest(token)
     assert (key.scopes, key.created_by) == (["intents:read", "agent"], "human:root")
     for url in (
+        made["Location"],
         page("apikey", "changelist"),
         page("apikey", "change", key.pk),
         page("apikey", "history", key.pk),
@@ -72,6 +76,33 @@ def test_a_new_key_is_shown_once_and_its_hash_never(browser: Client) -> None:
         assert token not in shown
         assert token[-40:] not in shown
         assert bytes(key.secret_hash).hex() not in shown
+
+
+def test_a_form_that_is_sent_twice_makes_one_key(browser: Client) -> None:
+    fields = {"agent": make_agent().pk, "scopes": ["agent"], "expires_at_0": "", "expires_at_1": ""}
+    [form] = re.findall(
+        r'name="one_effect" value="([\w-]+)"', browser.get(page("apikey", "add")).content.decode()
+    )
+
+    answers = [browser.post(page("apikey", "add"), {**fields, "one_effect": form}) for _ in range(2)]
+
+    assert ApiKey.objects.count() == 1
+    assert answers[0]["Location"] == answers[1]["Location"]
+    assert TOKEN.search(browser.get(answers[1]["Location"]).content.decode())
+
+
+def test_nobody_else_is_shown_a_new_key(browser: Client) -> None:
+    form = {"agent": make_agent().pk, "scopes": ["agent"], "expires_at_0": "", "expires_at_1": ""}
+    shown = browser.post(page("apikey", "add"), form)["Location"]
+    another, member = Client(), Client()
+    another.force_login(make_user("another", is_superuser=True))
+    insider = make_user("member")
+    User.objects.filter(pk=insider.pk).update(is_staff=True)
+    member.force_login(insider)
+
+    assert not TOKEN.search(another.get(shown).content.decode())
+    assert member.get(shown).status_code in (302, 403)
+    assert TOKEN.search(browser.get(shown).content.decode())
 
 
 def test_a_key_can_be_revoked_and_neither_edited_nor_deleted(browser: Client) -> None:
@@ -136,7 +167,7 @@ def test_the_secret_of_a_callback_is_shown_once(browser: Client) -> None:
     agent = make_agent()
     form = agent_form(delivery_mode="http", callback_url="https://example.com/hook")
 
-    shown = browser.post(page("agent", "change", agent.pk), form).content.decode()
+    shown = browser.post(page("agent", "change", agent.pk), form, follow=True).content.decode()
 
     agent.refresh_from_db()
     assert agent.callback_secret in shown

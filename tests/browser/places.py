@@ -125,7 +125,7 @@ def _snippet_open(page: Page, story: Story) -> None:
 
 def _kill_open(page: Page, story: Story) -> None:
     _agent("invoice-reader")(page, story)
-    page.locator(".agent__kill > summary").click()
+    page.locator(".switch__kill > summary").click()
 
 
 def _invited(page: Page, story: Story) -> None:

@@ -8,20 +8,14 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.browsing import SEEN
 from tests.intents.realtime.sockets import Socket
 from tests.live import Account, Operator
-from tests.servers import Perdure, wait_until
+from tests.servers import Perdure
 
 pytestmark = pytest.mark.e2e
 
 AGENTS = "/o/myorg/production/agents/"
-PATIENCE = 30.0
-#: Counts how often htmx would have asked and was kept from it.
-COUNT_PREVENTED = """() => {
-    window.prevented = 0;
-    document.addEventListener("htmx:beforeRequest", (event) => { window.prevented += event.defaultPrevented; });
-}"""
-HIDE = """(isHidden) => Object.defineProperty(document, "hidden", { value: isHidden, configurable: true })"""
 
 
 @pytest.fixture
@@ -60,16 +54,32 @@ def test_the_fleet_follows_and_asks_nothing_while_nobody_looks(
 ) -> None:
     asked: list[str] = []
     browser_page.goto(f"{perdure.base_url}{AGENTS}?q={worker.name}")
-    row = browser_page.locator(f"#agent-{worker.id}")
+    row, live = browser_page.locator(f"#agent-{worker.id}"), browser_page.locator("#live")
     expect(row).to_contain_text("Unknown")
-    browser_page.evaluate(HIDE, True)
-    browser_page.evaluate(COUNT_PREVENTED)
-    browser_page.on("request", lambda request: asked.append(request.url))
-    operator.post(f"/v1/mesh/agents/{worker.address}/kill")
+    expect(live).to_have_attribute("data-state", "live")
+    with Socket(perdure.base_url, worker.key) as socket:
+        socket.hello(worker)
+        expect(row).to_contain_text("Healthy")
+        expect(row).to_contain_text("1 websocket")
+        browser_page.evaluate(SEEN, True)
+        expect(live).to_have_attribute("data-state", "paused")
+        browser_page.on("request", lambda request: asked.append(request.url))
+        operator.post(f"/v1/mesh/agents/{worker.address}/kill")
+        browser_page.wait_for_timeout(2_500)  # longer than it would have taken to be told
+        assert [url for url in asked if AGENTS in url] == []
+        expect(row).to_contain_text("Healthy")
 
-    wait_until(lambda: browser_page.evaluate("() => window.prevented") >= 2, PATIENCE, "it would have asked")
+        browser_page.evaluate(SEEN, False)
+        expect(row).to_contain_text("Killed")
 
-    assert [url for url in asked if AGENTS in url] == []
-    expect(row).to_contain_text("Unknown")
-    browser_page.evaluate(HIDE, False)
-    expect(row).to_contain_text("Killed")
+
+def test_an_agent_that_comes_appears_by_itself(
+    browser_page: Page, perdure: Perdure, operator: Operator, worker: Account
+) -> None:
+    browser_page.goto(f"{perdure.base_url}{AGENTS}")
+    expect(browser_page.locator(f"#agent-{worker.id}")).to_be_visible()
+    expect(browser_page.locator("#live")).to_have_attribute("data-state", "live")
+
+    newcomer = operator.register()
+
+    expect(browser_page.locator(f"#agent-{newcomer.id}")).to_be_visible()

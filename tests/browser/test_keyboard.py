@@ -96,18 +96,19 @@ def test_a_list_that_is_read_anew_keeps_the_place_in_it(
     browser_page: Page, operator: Operator, worker: Account
 ) -> None:
     page = browser_page
+    operator.register()
     page.goto(f"{ROOT}agents/")
-    row = f"#agent-{worker.id}"
-    page.locator(f"{row}.is-current").or_(page.locator(row)).first.wait_for()
-    page.evaluate("document.querySelector('tr[data-row]').dataset.isOld = 'yes'")
+    expect(page.locator(f"#agent-{worker.id}")).to_be_visible()
+    expect(page.locator("#live")).to_have_attribute("data-state", "live")
     press(page, "j")
     first = page.locator("tr.is-current").get_attribute("id")
-    expect(page.locator("tr[data-is-old]")).to_have_count(0)  # it has been polled
+    newcomer = operator.register()  # with others in it, the list is put there anew
+    expect(page.locator(f"#agent-{newcomer.id}")).to_be_visible()
+    is_current(page, f"#{first}")
 
     press(page, "j")
 
     rows = page.locator("tr[data-row]").evaluate_all("rows => rows.map(row => row.id)")
-    assert first == rows[0]
-    is_current(page, f"#{rows[1]}")
+    is_current(page, f"#{rows[rows.index(first) + 1]}")
     press(page, "Enter")
     expect(page).to_have_url(re.compile(r"/agents/[\w-]+/$"))

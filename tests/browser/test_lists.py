@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from agents.models import Role
-from tests.browser.browsing import PHONE
+from tests.browser.browsing import PHONE, SEEN
 from tests.browser.conftest import MakePerson, OpenContext
 from tests.end_to_end.actors import Actor
 from tests.live import Account, Operator
@@ -17,11 +17,6 @@ from tests.servers import Perdure
 
 pytestmark = pytest.mark.e2e
 
-#: What a browser does when its tab is hidden or shown.
-SEEN = """(isHidden) => {
-    Object.defineProperty(document, "hidden", { value: isHidden, configurable: true });
-    document.dispatchEvent(new Event("visibilitychange"));
-}"""
 LIST = "/o/myorg/production/intents/"
 
 

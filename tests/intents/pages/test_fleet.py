@@ -6,6 +6,7 @@ from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
+from django.contrib.auth.models import User
 from django.db import connection
 from django.db.models import F
 from django.db.models.functions import Now
@@ -24,10 +25,12 @@ from agents.models import (
     MetricsBucket,
     WebProcess,
 )
+from agents.pages import shell
 from intents import fleet, ledger, tallying
 from intents.lifecycle import EventType
 from intents.models import Event, TallyMark
 from intents.pages import views_fleet
+from intents.pages.live_parts import FleetTold, Told, agent_news
 from intents.records import Ending
 from tests.intents.factories import hold, make_delivery, make_intent, make_recipient
 from tests.intents.pages.conftest import Member
@@ -65,6 +68,10 @@ def connect(agent: Agent, web: UUID, transport: str = "websocket", client: str =
         client=client,
         remote_addr="192.0.2.7",
     )
+
+
+def user_of(member: Member) -> User:
+    return User.objects.get(pk=member.client.session["_auth_user_id"])
 
 
 def of(agent: Agent, more: str = "") -> str:
@@ -140,17 +147,55 @@ def test_the_list_is_found_in_and_stops_somewhere(
     found = viewer.get("agents/?q=WORK")
     assert "worker" in text(found)
     assert "idler" not in text(found)
-    [part] = Markup(found.content.decode()).of("section", id="fleet")
-    assert part["hx-get"] == f"{viewer.root}agents/?q=WORK"
+    live = f"/live{viewer.root}agents?q=WORK"
+    assert Markup(found.content.decode()).of("div", **{"data-parts": live})
     assert "No address here has" in text(viewer.get("agents/?q=nothing%00like"))
 
 
-def test_the_part_that_is_asked_for_again_is_the_one_that_was_there(viewer: Member, agent: Agent) -> None:
-    for path, name in (("agents/", "fleet"), (of(agent), "agent-now")):
-        whole = viewer.get(path).content.decode()
-        part = viewer.get(path, headers={"HX-Request": "true"}).content.decode()
-        assert part.strip() in whole
-        assert Markup(part).of("section", id=name, **{"hx-get": viewer.root + path})
+def test_what_a_stream_tells_first_is_what_the_page_has(viewer: Member, agent: Agent) -> None:
+    fleet_page, agent_page = (viewer.get(path).content.decode() for path in ("agents/", of(agent)))
+    place = shell.place_of(user_of(viewer), *viewer.root.split("/")[2:4])
+    assert place is not None
+
+    [whole] = FleetTold(place, "").news(fleet.of_workspace(agent.workspace_id))
+    [now] = agent_news(Told(), fleet.one(agent.workspace_id, agent.service_account_id))
+
+    assert whole in fleet_page
+    assert now in agent_page
+
+
+def test_a_stream_tells_the_rows_that_have_changed_or_all_when_others_are_there(
+    viewer: Member, agent: Agent
+) -> None:
+    make_recipient(beside=agent, name="idler")
+    place = shell.place_of(user_of(viewer), *viewer.root.split("/")[2:4])
+    assert place is not None
+    told = FleetTold(place, "")
+
+    def news() -> list[str]:
+        return told.news(fleet.of_workspace(agent.workspace_id))
+
+    assert len(news()) == 1
+    assert news() == []
+    make_delivery(agent)
+    [row] = news()
+    assert row.startswith(f'<tr id="agent-{agent.service_account_id}"')
+    connect(agent, process())
+    assert len(news()) == 1
+    assert news() == [], "that it is still connected is nothing new"
+    make_recipient(beside=agent, name="newcomer")
+    [whole] = news()
+    assert whole.startswith('<section class="panel" id="fleet"')
+    assert "newcomer" in whole
+
+
+def test_a_mere_second_more_is_nothing_new() -> None:
+    told = Told()
+    time = '<p><time datetime="2026-11-23T10:00:00.000+00:00" title="…" data-ago>{}</time> by {}</p>'
+
+    assert told.news({"p": time.format("2 s ago", "kim")})
+    assert not told.news({"p": time.format("3 s ago", "kim")})
+    assert told.news({"p": time.format("4 s ago", "ada")})
 
 
 @pytest.mark.parametrize("path", ["agents/", "agents/{}/"])
@@ -204,7 +249,7 @@ def test_an_operator_kills_and_resumes_and_both_are_on_record(operator: Member, 
     said = text(operator.get(of(agent)))
     assert f"Killed Killed by {agent.killed_by} " in said
     assert ": “runs wild”." in said
-    assert "Resume the agent" in said
+    assert Markup(operator.get(of(agent)).content.decode()).of("section", **{"data-health": "killed"})
 
     operator.post(of(agent, "kill/"), {"reason": "again"})
     assert "“runs wild”" in text(operator.get(of(agent)))
@@ -212,7 +257,7 @@ def test_an_operator_kills_and_resumes_and_both_are_on_record(operator: Member, 
     assert operator.post(of(agent, "resumption/"), {}).status_code == 303
     agent.refresh_from_db()
     assert not agent.is_killed
-    assert "Resume the agent" not in text(operator.get(of(agent)))
+    assert not Markup(operator.get(of(agent)).content.decode()).of("section", **{"data-health": "killed"})
     actions = (
         AuditEntry.objects.filter(action__startswith="agent.")
         .order_by("id")
