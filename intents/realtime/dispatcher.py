@@ -11,7 +11,7 @@ import asyncio
 import logging
 import time
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -82,8 +82,10 @@ class Dispatcher:
         CONNECTIONS.labels(mailbox.visitor.transport).inc()
         self.ring([mailbox.agent_id])
 
-    def close(self, mailbox: Mailbox, closing: Closing = Closing.LEFT) -> None:
-        """The connection is over; what was bound to it goes back at once.
+    def close(
+        self, mailbox: Mailbox, closing: Closing = Closing.LEFT, *, after: Collection[asyncio.Task[None]] = ()
+    ) -> None:
+        """The connection is over; what was bound to it goes back at once, or `after` what is still done for it.
 
         When this process is drained it is not: the agents live on, and finish what they have over another connection.
         """
@@ -101,7 +103,7 @@ class Dispatcher:
         for lease in leases:
             self.settle(mailbox, lease.intent_id)
         if leases and not mailbox.is_detached and mailbox.closing is not Closing.DRAINED:
-            self._spawn(self._release(mailbox, leases), "release")
+            self._spawn(self._release(mailbox, leases, after), "release")
 
     def settle(self, mailbox: Mailbox, intent_id: UUID) -> Lease | None:
         """The connection is done with this delivery, and has room for another."""
@@ -327,7 +329,11 @@ class Dispatcher:
         if mailbox.on_lost:
             mailbox.on_lost(lease)
 
-    async def _release(self, mailbox: Mailbox, leases: list[Lease]) -> None:
+    async def _release(
+        self, mailbox: Mailbox, leases: list[Lease], after: Collection[asyncio.Task[None]] = ()
+    ) -> None:
+        if after:
+            await asyncio.wait(after, timeout=RELEASE_PATIENCE_SECONDS)
         releases = [Release(mailbox.hold_of(lease), "closed") for lease in leases]
         await self._insist(lambda: coalescer.release(releases))
 

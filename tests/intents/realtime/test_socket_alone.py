@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import orjson
+import psycopg
 import pytest
 
 from agents import postgres
 from agents.caller import Caller
 from agents.models import Agent
+from intents import coalescer
 from intents.models import Intent
 from intents.realtime import agent_socket, runtime, submitter_socket
 from intents.realtime.agent_socket import AgentSocket
+from intents.records import Done, Hold
 from tests.factories import make_caller
 from tests.intents.factories import make_intents
-from tests.intents.realtime.loops import close_everything, until
+from tests.intents.realtime.loops import PATIENCE, close_everything, until
 
 
 class Connection:
@@ -127,3 +130,34 @@ async def test_frames_of_a_client_that_has_left_are_still_acted_on(caller: Calle
     async with asyncio.timeout(30):
         while await postgres.in_thread(status) != "COMPLETED":  # noqa: ASYNC110 (no event tells)
             await asyncio.sleep(0.01)
+
+
+async def test_a_connection_gives_back_what_it_held_after_what_it_said_last(
+    caller: Caller, agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given back before it is known that work had begun, the attempt would not count."""
+    [intent_id] = await postgres.in_thread(make_intents, agent, 1)
+    connection = Connection(caller)
+    connection.say("hello", address=agent.address)
+    await until(lambda: "deliveries" in connection.types)
+    [delivery] = connection.frames[-1]["deliveries"]
+    written = asyncio.Event()
+    write = coalescer.current().acknowledge.each
+
+    async def write_late(holds: Sequence[Hold]) -> list[Done | psycopg.Error]:
+        await asyncio.wait_for(written.wait(), PATIENCE)
+        return await write(holds)
+
+    monkeypatch.setattr(coalescer.current().acknowledge, "each", write_late)
+    connection.say("acknowledge", intent_id=delivery["intent_id"], lease=delivery["lease"])
+    await connection.leave()
+    again = Connection(caller)
+    again.say("hello", address=agent.address)
+    await until(lambda: "welcome" in again.types)
+    assert "deliveries" not in again.types
+    written.set()
+
+    await until(lambda: "deliveries" in again.types)
+    [redelivered] = again.frames[-1]["deliveries"]
+    assert (redelivered["intent_id"], redelivered["attempt"]) == (str(intent_id), 2)
+    await again.leave()
