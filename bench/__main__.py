@@ -52,7 +52,7 @@ def groups(perdure: Perdure, options: Options) -> Iterator[Iterator[Figure]]:
     if options.wants("checkpoints"):
         yield checkpoints.figures(perdure, options)
     yield idle.figures(perdure, options)
-    if any(map(options.wants, ("dashboard_visible", "dashboard_list"))):
+    if any(map(options.wants, ("dashboard_visible", "dashboard_list", "dashboard_intent"))):
         yield dashboard.figures(perdure, options)
     if options.wants("size"):
         yield size.figures(perdure, options)

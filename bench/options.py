@@ -27,6 +27,7 @@ FIGURES = (
     "idle_websocket",
     "dashboard_visible",
     "dashboard_list",
+    "dashboard_intent",
     "size",
     *(f"peer_{entry.name}" for entry in PEERS),
 )

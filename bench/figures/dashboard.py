@@ -19,6 +19,8 @@ PORTION = 100_000
 #: Pages of each filter, at places all over the history.
 PAGES = 60
 OPEN_PAGES, CHANGES = 50, 60
+#: Of an intent that has lived long.
+EVENTS = 5_000
 ROOT = "/o/myorg/production/"
 #: Of 1,000: 3 fail, 2 are canceled, 1 times out; of 10,000 one waits and one has never been taken.
 FILL_MIXED: LiteralString = """
@@ -53,6 +55,15 @@ FILL_OWED: LiteralString = """
     ON CONFLICT DO NOTHING
 """
 
+FILL_LIFE: LiteralString = """
+    INSERT INTO intents_event (intent_id, seq, type, status, actor, details, at)
+    SELECT
+        %(intent)s, number, 'intent.in_progress', 'IN_PROGRESS', 'agent://myorg/production/longest',
+        jsonb_build_object('checkpoint', jsonb_build_object('step', 'step ' || number, 'size', number)),
+        statement_timestamp() + number * interval '1 second'
+    FROM generate_series(3, %(events)s) AS number
+"""
+
 
 def figures(perdure: Perdure, options: Options) -> Iterator[Figure]:
     """First the changes, while little is stored; then the pages, when much is."""
@@ -64,6 +75,8 @@ def figures(perdure: Perdure, options: Options) -> Iterator[Figure]:
         if options.wants("dashboard_list"):
             _fill(perdure, options.large)
             yield from _pages(perdure, browser, options.large)
+        if options.wants("dashboard_intent"):
+            yield _long_life(perdure, browser)
 
 
 def _log_in(browser: httpx.Client, perdure: Perdure) -> None:
@@ -124,6 +137,22 @@ def _pages(perdure: Perdure, browser: httpx.Client, count: int) -> Iterator[Figu
         yield Figure(f"dashboard_list.{name}.p95", p95, "ms", wanted="≤ 150", note=note)
     waits = sorted(_timed(browser, ROOT) for _ in range(PAGES))
     yield Figure("dashboard_list.overview.p95", percentile(waits, 95) * 1000, "ms", note=f"n={PAGES}")
+
+
+def _long_life(perdure: Perdure, browser: httpx.Client) -> Figure:
+    """The page of an intent with thousands of events: at its head, and at events anywhere."""
+    address, _ = perdure.agent("longest")
+    submitted = perdure.call("POST", "/v1/intents", intent_type="bench.long.v1", to_agent=address, payload={})
+    intent, connection = submitted["intent_id"], perdure.database.connection
+    connection.execute(FILL_LIFE, {"intent": intent, "events": EVENTS})
+    lived = "UPDATE intents_intent SET seq = %s, status = 'IN_PROGRESS' WHERE id = %s"
+    connection.execute(lived, (EVENTS, intent))
+    chance, path = random.Random(4), f"{ROOT}intents/{intent}/"
+    browser.get(path)
+    paths = [path, *(f"{path}?event={chance.randrange(1, EVENTS)}" for _ in range(PAGES - 1))]
+    waits = sorted(_timed(browser, each) for each in paths)
+    note = f"p50 {percentile(waits, 50) * 1000:.0f} ms, n={len(waits)}, {EVENTS:,} events"
+    return Figure("dashboard_intent.p95", percentile(waits, 95) * 1000, "ms", wanted="≤ 300", note=note)
 
 
 def _timed(browser: httpx.Client, path: str) -> float:
