@@ -6,6 +6,8 @@ import random
 import time
 from collections.abc import Callable
 
+import httpx
+
 from tests.chaos.faults import FAULTS, NotHere
 from tests.chaos.profiles import Planned
 from tests.chaos.world import World
@@ -24,7 +26,7 @@ def work(world: World, planned: list[Planned], say: Callable[[str], None]) -> li
         began = time.time()
         landed = ""
         try:
-            landed = FAULTS[one.fault].do(world, random.Random(one.seed))
+            landed = _carry_out(world, one)
         except NotHere as reason:
             skipped[one.fault] = str(reason)
             say(f"{number:4}/{len(planned)} {one.fault}: skipped, {reason}")
@@ -44,3 +46,12 @@ def work(world: World, planned: list[Planned], say: Callable[[str], None]) -> li
         )
         say(f"{number:4}/{len(planned)} {one.fault}: {why or 'did not land'} ({time.time() - began:.1f} s)")
     return [f"{name}: {reason}" for name, reason in skipped.items()]
+
+
+def _carry_out(world: World, one: Planned) -> str:
+    """Do it; once more if a request of the nemesis' own was not answered, as may be where others have much to do."""
+    try:
+        return FAULTS[one.fault].do(world, random.Random(one.seed))
+    except httpx.HTTPError:
+        time.sleep(AFTERMATH_SECONDS)
+        return FAULTS[one.fault].do(world, random.Random(one.seed))

@@ -25,6 +25,8 @@ DOINGS = {
     "read": "read an intent",
     "events": "read a history",
     "list": "list",
+    "kill": "kill an agent by its switch",
+    "resume": "resume it",
     "spy": "ask for another tenant's intent",
 }
 
@@ -50,7 +52,9 @@ make chaos-mutations                # breaks promises on purpose: each has to be
 It prints its seed and where history, rows and logs are kept, and writes `chaos-report.json`; the exit code is 1 if a
 promise was broken. `python -m tests.chaos --only "kill PostgreSQL" --minutes 1` tries one fault, and
 `python -m tests.chaos.checker DIRECTORY` judges a kept run again. As root the data directory is on a small disk of its
-own, which one fault fills.
+own, which one fault fills; and, with iproute2, one web process and two agents of each tenant are in network namespaces
+of their own, whose cables are pulled. Where that cannot be had, a proxy freezes connections instead, and the run says
+so. The other build of the rolling restart is the oldest of the last twenty commits that knows the same database.
 """
 
 

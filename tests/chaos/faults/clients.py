@@ -5,37 +5,15 @@ from __future__ import annotations
 import random
 import socket as sockets
 import time
-import uuid
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-import httpx
-
-from tests.chaos.clients.markers import marker
 from tests.chaos.faults.registry import fault
+from tests.chaos.faults.submitting import submit
 from tests.servers import Process, wait_until
 
 if TYPE_CHECKING:
-    from tests.chaos.tenants import Tenant
     from tests.chaos.world import World
-
-
-def submit(world: World, tenant: Tenant, kind: str, **more: Any) -> str:
-    """An intent of the nemesis' own, accepted."""
-    payload = {"marker": marker(tenant.slug, f"nemesis-{uuid.uuid4().hex[:10]}"), **more.pop("payload", {})}
-    body = {
-        "intent_type": "chaos.work.v1",
-        "to_agent": tenant.accounts[kind].address,
-        "payload": payload,
-        **more,
-    }
-    operation = world.journal.invoke("submit", marker=payload["marker"], key=None)
-    with httpx.Client(
-        base_url=world.url("front"), headers={"x-api-key": tenant.key}, timeout=world.patience(10)
-    ) as operator:
-        answer = operator.post("/v1/intents", json=body).raise_for_status().json()
-    operation.ok(intent=answer["intent_id"])
-    return str(answer["intent_id"])
 
 
 @fault("freeze an agent past its lease", 12)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import random
 import time
-import uuid
 from typing import TYPE_CHECKING
 
 import httpx
 
-from tests.chaos.clients.markers import marker
 from tests.chaos.faults.registry import fault
+from tests.chaos.faults.submitting import submit
 
 if TYPE_CHECKING:
     from tests.chaos.world import World
@@ -100,38 +99,32 @@ def _probe(world: World, chance: random.Random, during: str) -> None:
     stream_path = f"/v1/agents/{tenant.accounts['frozen'].name}/intents/stream?hold=1&wait_seconds=55"
     with (
         httpx.Client(base_url=world.web[there].base_url, headers=headers, timeout=60) as agent,
-        httpx.Client(
-            base_url=world.web[here].base_url, headers={"x-api-key": tenant.key}, timeout=60
-        ) as operator,
+        agent.stream("GET", stream_path) as stream,
     ):
-        with agent.stream("GET", stream_path) as stream:
-            stream.raise_for_status()
-            lines = stream.iter_lines()
-            time.sleep(1.2)  # it is known to be there, and has looked
-            number = f"probe-{uuid.uuid4().hex[:8]}"
-            payload = {"marker": marker(tenant.slug, number)}
-            body = {
-                "intent_type": "chaos.probe.v1",
-                "to_agent": tenant.accounts["frozen"].address,
-                "payload": payload,
-            }
-            operation = world.journal.invoke("submit", marker=payload["marker"], key=None)
-            intent_id = operator.post("/v1/intents", json=body).raise_for_status().json()["intent_id"]
-            operation.ok(intent=intent_id)
-            submitted = time.time()
-            seconds = None
-            deadline = submitted + world.patience(12)
-            for line in lines:
-                if intent_id in line:
-                    seconds = time.time() - submitted
-                    break
-                if time.time() > deadline:
-                    break
-        world.journal.note(
-            "probe",
-            intent=intent_id,
-            seconds=seconds,
-            limit=world.patience(PROBE_LIMIT_SECONDS),
-            during=during,
-        )
-        operator.post(f"/v1/intents/{intent_id}/resolve", json={"status": "CANCELED", "reason": "a probe"})
+        stream.raise_for_status()
+        lines = stream.iter_lines()
+        time.sleep(1.2)  # it is known to be there, and has looked
+        intent_id = submit(world, tenant, "frozen", route=f"web-{here}")
+        submitted = time.time()
+        seconds = None
+        deadline = submitted + world.patience(12)
+        for line in lines:
+            if intent_id in line:
+                seconds = time.time() - submitted
+                break
+            if time.time() > deadline:
+                break
+    world.journal.note(
+        "probe",
+        intent=intent_id,
+        seconds=seconds,
+        limit=world.patience(PROBE_LIMIT_SECONDS),
+        during=during,
+    )
+    body = {"status": "CANCELED", "reason": "a probe"}
+    httpx.post(
+        f"{world.web[here].base_url}/v1/intents/{intent_id}/resolve",
+        json=body,
+        headers={"x-api-key": tenant.key},
+        timeout=60,
+    )

@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-import uuid
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from tests.chaos.clients.markers import marker
 from tests.chaos.faults.registry import fault
+from tests.chaos.faults.submitting import submit_many
 
 if TYPE_CHECKING:
     from tests.chaos.tenants import Tenant
@@ -125,16 +124,7 @@ class Racing:
         await self._ask(do, self.chance.choice(self._doors["operator"]), path, {}, agent=agent)
 
     async def _submitted(self, number: int, kind: str, **more: Any) -> list[str]:
-        """Intents of the nemesis' own, accepted."""
-        markers = [marker(self.tenant.slug, f"nemesis-{uuid.uuid4().hex[:10]}") for _ in range(number)]
-        named = {"intent_type": "chaos.race.v1", "to_agent": self.tenant.accounts[kind].address, **more}
-        bodies = [{**named, "payload": {"marker": each}} for each in markers]
-        operation = self.world.journal.invoke("batch", markers=markers, keys=[None] * number)
-        door = self.chance.choice(self._doors["operator"])
-        answer = (await door.post("/v1/intents/batch", json={"intents": bodies})).raise_for_status().json()
-        ids = [str(each["intent_id"]) for each in answer["results"]]
-        operation.ok(intents=ids)
-        return ids
+        return await asyncio.to_thread(submit_many, self.world, self.tenant, kind, number, **more)
 
     async def _ask(
         self, do: str, door: httpx.AsyncClient, path: str, body: dict[str, Any], **facts: Any

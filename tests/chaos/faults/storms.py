@@ -10,12 +10,11 @@ import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
-import httpx
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
-from tests.chaos.clients.markers import marker
 from tests.chaos.faults.registry import fault
+from tests.chaos.faults.submitting import submit_many
 from tests.chaos.history import Journal, Operation
 
 if TYPE_CHECKING:
@@ -25,10 +24,8 @@ if TYPE_CHECKING:
 CROWD = 1000
 #: Connections that are being opened at the same time: what one client process can do.
 ABREAST = 100
-#: What one request submits.
-BATCH = 500
-#: So long all of the work may take that waits for the crowd.
-WORK_SECONDS = 40
+#: So long they may take to come, and to do all of the work that waits for them.
+COMING_SECONDS, WORK_SECONDS = 40, 40
 
 
 @fault("a thousand agents reconnect", 20)
@@ -42,7 +39,7 @@ async def _reconnect(world: World, chance: random.Random) -> str:
     first = Crowd(world, tenant, chance)
     async with contextlib.AsyncExitStack() as stack:
         await first.come(stack)
-    ids = await asyncio.to_thread(_submit, world, tenant)
+    ids = await asyncio.to_thread(submit_many, world, tenant, "crowd", CROWD)
     again = Crowd(world, tenant, chance)
     async with contextlib.AsyncExitStack() as stack:
         tasks = await again.come(stack)
@@ -78,17 +75,27 @@ class Crowd:
         return [asyncio.create_task(self._work(number, socket)) for number, socket in enumerate(there)]
 
     async def _enter(self, stack: contextlib.AsyncExitStack) -> ClientConnection | None:
+        """A connection that is welcome; who is not let in comes again, as any agent does."""
+        deadline = time.monotonic() + self.world.patience(COMING_SECONDS)
+        while time.monotonic() < deadline:
+            async with self.gate:
+                with contextlib.suppress(OSError, WebSocketException, TimeoutError):
+                    return await self._try_to_enter(stack)
+            await asyncio.sleep(self.chance.uniform(0.2, 0.8))
+        return None
+
+    async def _try_to_enter(self, stack: contextlib.AsyncExitStack) -> ClientConnection:
         url = self.chance.choice(self.world.web).base_url.replace("http", "ws", 1) + "/ws/agent"
         headers = {"x-api-key": self.account.key}
-        async with self.gate:
-            with contextlib.suppress(OSError, WebSocketException, TimeoutError):
-                socket = await connect(url, additional_headers=headers, open_timeout=60, compression=None)
-                stack.push_async_callback(_drop, socket)
-                await socket.send(json.dumps({"type": "hello", "ref": 0, "address": self.account.address}))
-                frame = json.loads(await asyncio.wait_for(socket.recv(), 60))
-                self.welcomed += frame["type"] == "welcome"
-                return socket
-        return None
+        socket = await connect(url, additional_headers=headers, open_timeout=60, compression=None)
+        stack.push_async_callback(_drop, socket)
+        await socket.send(json.dumps({"type": "hello", "ref": 0, "address": self.account.address}))
+        frame = json.loads(await asyncio.wait_for(socket.recv(), 60))
+        if frame["type"] != "welcome":
+            socket.transport.abort()
+            raise OSError(f"not welcome: {frame}")
+        self.welcomed += 1
+        return socket
 
     async def _work(self, number: int, socket: ClientConnection) -> None:
         """Complete whatever comes, at once."""
@@ -119,29 +126,6 @@ class Crowd:
         result = {"run": run, "attempt": attempt, "marker": delivery["payload"].get("marker")}
         asked[ref] = self.journal.invoke("complete", lease=delivery["lease"], **facts)
         await socket.send(json.dumps({"type": "complete", "ref": ref, "result": result, **named}))
-
-
-def _submit(world: World, tenant: Tenant) -> list[str]:
-    """Something to do for each of them, while none is there."""
-    ids: list[str] = []
-    with httpx.Client(base_url=world.url("front"), headers={"x-api-key": tenant.key}, timeout=60) as operator:
-        for _ in range(0, CROWD, BATCH):
-            markers = [marker(tenant.slug, f"crowd-{uuid.uuid4().hex[:10]}") for _ in range(BATCH)]
-            bodies = [
-                {
-                    "intent_type": "chaos.work.v1",
-                    "to_agent": tenant.accounts["crowd"].address,
-                    "payload": {"marker": each},
-                    "max_delivery_attempts": 30,
-                }
-                for each in markers
-            ]
-            operation = world.journal.invoke("batch", markers=markers, keys=[None] * BATCH)
-            answer = operator.post("/v1/intents/batch", json={"intents": bodies}).raise_for_status().json()
-            came = [each["intent_id"] for each in answer["results"]]
-            operation.ok(intents=came)
-            ids += came
-    return ids
 
 
 async def _are_done(world: World, ids: list[str]) -> bool:
