@@ -9,11 +9,8 @@ from collections.abc import Callable
 import httpx
 
 from tests.chaos.faults import FAULTS, NotHere
-from tests.chaos.profiles import Planned
+from tests.chaos.profiles import AFTERMATH_SECONDS, Planned
 from tests.chaos.world import World
-
-#: After a fault has been mended, requests may still suffer for so long.
-AFTERMATH_SECONDS = 3.0
 
 
 def work(world: World, planned: list[Planned], say: Callable[[str], None]) -> list[str]:
@@ -45,6 +42,7 @@ def work(world: World, planned: list[Planned], say: Callable[[str], None]) -> li
             **{"from": began, "until": time.time() + world.patience(AFTERMATH_SECONDS)},
         )
         say(f"{number:4}/{len(planned)} {one.fault}: {why or 'did not land'} ({time.time() - began:.1f} s)")
+        time.sleep(world.patience(AFTERMATH_SECONDS))
     return [f"{name}: {reason}" for name, reason in skipped.items()]
 
 

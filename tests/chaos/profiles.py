@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from tests.chaos.faults import FAULTS
 
+#: After a fault has been mended, requests may still suffer for so long; calm is what comes then.
+AFTERMATH_SECONDS = 2.0
+
 
 @dataclass(frozen=True)
 class Profile:
@@ -33,7 +36,7 @@ class Planned:
 
 
 PROFILES = {
-    "quick": Profile("quick", 110, (1.0, 3.0), 2, 1.0, 30),
+    "quick": Profile("quick", 140, (1.0, 3.0), 2, 1.0, 30),
     "night": Profile("night", 3600, (2.0, 8.0), 3, 1.0, 150, is_full=True),
     "smoke": Profile("smoke", 15, (1.0, 2.0), 2, 1.0, 10, ("kill a web process",)),
 }
@@ -49,7 +52,7 @@ def schedule(profile: Profile, seed: int) -> list[Planned]:
         for name in chance.sample(names, len(names)):
             one = Planned(name, round(chance.uniform(*profile.calm), 2), chance.randrange(2**32))
             planned.append(one)
-            seconds += one.calm + FAULTS[name].seconds
+            seconds += one.calm + FAULTS[name].seconds + AFTERMATH_SECONDS
             if seconds >= profile.seconds:
                 break
     return planned
