@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from intents.overview import OUTCOMES, Minute, Overview
 
 WIDTH, HEIGHT, BASE, TOP = 1000, 150, 126, 8
-LEFT = 52
+#: Beside the plot, at the end where a small window begins, the figures of its lines.
+RIGHT = 60
 #: status -> word, class
 LOOKS = {
     "COMPLETED": ("completed", "good"),
@@ -110,8 +111,8 @@ class Chart:
         return HEIGHT
 
     @property
-    def left(self) -> int:
-        return LEFT
+    def right(self) -> int:
+        return WIDTH - RIGHT
 
     @property
     def top(self) -> int:
@@ -127,11 +128,11 @@ class Chart:
 
 
 def _step() -> float:
-    return (WIDTH - LEFT) / 60
+    return (WIDTH - RIGHT) / 60
 
 
 def _x(place: int) -> float:
-    return round(LEFT + place * _step(), 2)
+    return round(place * _step(), 2)
 
 
 def _height(value: float, ceiling: float) -> float:

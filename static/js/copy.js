@@ -4,7 +4,7 @@ document.addEventListener("click", async (event) => {
   if (!button) return;
   const source = button.dataset.copy ? document.getElementById(button.dataset.copy) : null;
   const text = source ? (source.value ?? source.textContent) : button.dataset.copyText;
-  const said = button.textContent;
+  const said = (button.dataset.said ??= button.textContent);
   try {
     await navigator.clipboard.writeText(text);
     button.textContent = "Copied";

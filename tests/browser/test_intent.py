@@ -54,6 +54,34 @@ def test_a_timeline_moves_while_an_agent_works_is_killed_and_comes_back(
         expect(sentence).to_contain_text("Completed after 2 attempts")
 
 
+def test_an_event_far_back_is_found_by_its_address_and_copied(browser_page: Page, perdure: Perdure) -> None:
+    page = browser_page
+    with Operator.of(perdure) as operator:
+        intent_id = operator.submit(operator.register(), {"rows": 3})
+    in_database(
+        perdure,
+        "WITH lived AS (INSERT INTO intents_event (intent_id, seq, type, status, actor, details, at)"
+        " SELECT %(id)s::uuid, number, 'intent.in_progress', 'IN_PROGRESS', 'agent://myorg/production/x', '{}',"
+        " now() + number * interval '1 second' FROM generate_series(3, 2000) AS number)"
+        " UPDATE intents_intent SET seq = 2000, status = 'IN_PROGRESS' WHERE id = %(id)s::uuid",
+        id=intent_id,
+    )
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+
+    page.goto(f"{ROOT}intents/{intent_id}/#event-1000")
+
+    expect(page).to_have_url(re.compile(r"\?event=1000#event-1000$"))
+    expect(page.locator("#event-1000")).to_be_in_viewport()
+    assert page.locator("#timeline .event").count() < 1_000
+    page.locator("#event-1001 .event__number").click()
+    expect(page).to_have_url(re.compile(r"\?event=1001#event-1001$"))
+    page.get_by_text("As curl").click()
+    page.locator("[data-copy^=curl]").first.click()
+    copied = "navigator.clipboard.readText()"
+    wait_until(lambda: intent_id in page.evaluate(copied), 20, "it is copied")
+    assert page.evaluate(copied).startswith("curl ")
+
+
 def test_canceling_one_and_retrying_it(browser_page: Page, perdure: Perdure) -> None:
     page = browser_page
     with Operator.of(perdure) as operator:

@@ -79,6 +79,24 @@ def test_a_key_is_made_used_rotated_and_revoked_and_the_agent_drops(
         expect(page.locator("code", has_text=action).first).to_be_visible()
 
 
+@pytest.mark.parametrize("has_scripts", [True, False])
+def test_who_clicks_twice_makes_one_key_and_is_shown_it(
+    perdure: Perdure, open_context: OpenContext, has_scripts: bool
+) -> None:
+    page = open_context(java_script_enabled=has_scripts).new_page()
+    log_in(page, perdure.facts["PERDURE_ADMIN_USER"], perdure.facts["PERDURE_ADMIN_PASSWORD"])
+    label = f"twice, scripts: {has_scripts}"
+    page.goto(f"{ROOT}keys/new/")
+    page.get_by_label("Agent", exact=True).fill("hasty")
+    page.get_by_label("Label").fill(label)
+
+    page.get_by_role("button", name="Make the key").dblclick(no_wait_after=True)
+
+    assert who_is(perdure, shown_token(page)) == 200
+    page.goto(f"{ROOT}keys/?agent=hasty")
+    expect(page.locator("tr", has_text=label)).to_have_count(1)
+
+
 def test_somebody_is_invited_comes_in_and_is_removed_with_what_they_have_open(
     browser_page: Page, open_context: OpenContext, console: Console
 ) -> None:

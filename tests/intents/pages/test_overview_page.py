@@ -29,7 +29,7 @@ def fail(intent: Intent, code: str = "bad_input") -> None:
 
 
 def test_the_overview_says_what_the_workspace_is_at(viewer: Member, agent: Agent) -> None:
-    make_delivery(agent, due_in=-90)
+    make_delivery(agent, due_in=-(3 * 86_400 + 1_800))  # in the middle of an hour, so that it stays that
     fail(make_intent(agent))
     ledger.finish([Ending(hold(make_intent(agent)), EventType.COMPLETED, {})])
 
@@ -39,7 +39,7 @@ def test_the_overview_says_what_the_workspace_is_at(viewer: Member, agent: Agent
     text = " ".join(Markup(html).text.split())
     assert answer.status_code == 200
     assert "Open1have no outcome yet" in text
-    assert "the oldest for 1 min 30 s" in text
+    assert "the oldest for 3 d 0 h" in text
     assert "In the last 60 minutes 2 intents ended: 1 completed, 1 failed." in text
     assert "bad_input" in text
 
