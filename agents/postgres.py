@@ -30,6 +30,8 @@ Parameters = Mapping[str, Any] | Sequence[Any] | None
 
 #: How long a caller waits for a connection before it is told that the database is away; it has to hear it in a second.
 PATIENCE_SECONDS = 0.8
+#: For a look at all connections when one has broken. With the wait for one, this is the second that a caller has.
+CHECK_SECONDS = 1.0 - PATIENCE_SECONDS
 PLANNER = "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_mergejoin=off"
 #: Threads that run ORM code for coroutines; Django's own pool bounds their connections.
 ORM_THREADS = 4
@@ -117,8 +119,7 @@ async def _replace_the_dead(shared: AsyncConnectionPool[Connection]) -> None:
     task = asyncio.create_task(shared.check(), name="replace the dead")
     _checks.add(task)
     task.add_done_callback(_checks.discard)
-    # With the wait for a connection, this is the second that a caller has.
-    await asyncio.wait({task}, timeout=1.0 - PATIENCE_SECONDS)
+    await asyncio.wait({task}, timeout=CHECK_SECONDS)
 
 
 def is_outage(error: BaseException) -> bool:

@@ -6,6 +6,7 @@ import pytest
 from django.db import connection
 from pytest_django.plugin import DjangoDbBlocker
 
+from agents import postgres
 from tests.live import complaints
 from tests.servers import Perdure
 
@@ -15,6 +16,14 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
     """Let tests that commit empty all tables afterwards, the audit log too. One test sees that it else refuses."""
     with django_db_blocker.unblock(), connection.cursor() as cursor:
         cursor.execute("ALTER TABLE agents_auditentry DISABLE TRIGGER audit_entries_are_never_emptied")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def patient_pool() -> Iterator[None]:
+    """Let tests in this process wait for a connection as long as a busy machine needs, which a server would not."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(postgres, "PATIENCE_SECONDS", 20.0)
+        yield
 
 
 @pytest.fixture(scope="module")
