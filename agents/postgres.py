@@ -10,7 +10,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from contextvars import copy_context
 from typing import Any, ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
@@ -32,6 +32,8 @@ Parameters = Mapping[str, Any] | Sequence[Any] | None
 PATIENCE_SECONDS = 0.8
 #: For a look at all connections when one has broken. With the wait for one, this is the second that a caller has.
 CHECK_SECONDS = 1.0 - PATIENCE_SECONDS
+#: How long a process that starts waits for its first connection, before it serves without.
+WARM_UP_SECONDS = 5.0
 PLANNER = "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_mergejoin=off"
 #: Threads that run ORM code for coroutines; Django's own pool bounds their connections.
 ORM_THREADS = 4
@@ -87,6 +89,13 @@ async def pool() -> AsyncConnectionPool[Connection]:
         )
         await found.open(wait=False)
     return found
+
+
+async def warm_up() -> None:
+    """Have a connection before anybody asks for one. If the database is away, that is for whoever asks to hear."""
+    with suppress(PoolTimeout):
+        async with (await pool()).connection(timeout=WARM_UP_SECONDS):
+            pass
 
 
 @asynccontextmanager

@@ -31,6 +31,7 @@ async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:
             gc.set_threshold(*COLLECTED_AFTER)
             if find_spec("intents.realtime.runtime") is not None:
                 import_module("intents.realtime.runtime").serve()
+            await postgres.warm_up()
             await send({"type": "lifespan.startup.complete"})
         elif message["type"] == "lifespan.shutdown":
             try:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from agents import postgres
 from controlplane import asgi, lifespan
 from controlplane.routing import FOREIGN_ORIGIN, NO_SUCH_SOCKET
 from tests.controlplane.conftest import Edge
@@ -35,10 +36,11 @@ async def served_by(path: str, monkeypatch: pytest.MonkeyPatch) -> str:
     return name
 
 
-async def test_a_process_that_stops_drains_before_it_says_that_it_has(
+async def test_a_process_has_a_connection_before_it_serves_and_has_drained_before_it_says_that_it_stops(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     done: list[str] = []
+    idle: list[int] = []
 
     async def drain() -> None:
         done.append("drained")
@@ -51,10 +53,13 @@ async def test_a_process_that_stops_drains_before_it_says_that_it_has(
 
     async def send(message: dict[str, Any]) -> None:
         done.append(message["type"])
+        if message["type"] == "lifespan.startup.complete":
+            idle.append((await postgres.pool()).get_stats()["pool_available"])
 
     await asgi.application({"type": "lifespan"}, receive, send)
 
     assert done == ["lifespan.startup.complete", "drained", "lifespan.shutdown.complete"]
+    assert idle == [1]
 
 
 @pytest.mark.parametrize(
