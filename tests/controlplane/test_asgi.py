@@ -59,7 +59,7 @@ async def test_a_process_has_a_connection_before_it_serves_and_has_drained_befor
     await asgi.application({"type": "lifespan"}, receive, send)
 
     assert done == ["lifespan.startup.complete", "drained", "lifespan.shutdown.complete"]
-    assert idle == [1]
+    assert idle[0] >= 1
 
 
 @pytest.mark.parametrize(
