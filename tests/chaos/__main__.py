@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.chaos import nemesis, report
-from tests.chaos.profiles import PROFILES, Profile, schedule
+from tests.chaos.profiles import MOST_OVERTIME, PROFILES, Profile, schedule
 from tests.chaos.world import World, fresh_directory
 from tests.servers import REPOSITORY, wait_until
 
@@ -88,7 +88,7 @@ def run(profile: Profile, seed: int, directory: Path, mutation: str = "") -> Cam
         world.note_resources("before")
         world.start_load(profile.pace)
         time.sleep(WARM_UP_SECONDS)
-        skipped = nemesis.work(world, planned, say)
+        skipped = nemesis.work(world, planned, profile.seconds * MOST_OVERTIME, say)
         if world.without_spaces:
             skipped.append(f"pulling cables, the proxy froze connections instead: {world.without_spaces}")
         time.sleep(WARM_UP_SECONDS)

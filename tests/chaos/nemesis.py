@@ -13,10 +13,15 @@ from tests.chaos.profiles import AFTERMATH_SECONDS, Planned
 from tests.chaos.world import World
 
 
-def work(world: World, planned: list[Planned], say: Callable[[str], None]) -> list[str]:
-    """Carry out the schedule; what could not be done on this machine, and why."""
+def work(world: World, planned: list[Planned], seconds: float, say: Callable[[str], None]) -> list[str]:
+    """Carry out the schedule for so long at most; what could not be done on this machine, and why."""
     skipped: dict[str, str] = {}
+    end = time.monotonic() + seconds
     for number, one in enumerate(planned, 1):
+        if time.monotonic() > end:
+            left = f"the last {len(planned) - number + 1} of {len(planned)} faults"
+            skipped[left] = f"after {seconds:.0f} s this machine had not come to them"
+            break
         time.sleep(one.calm)
         if one.fault in skipped:
             continue

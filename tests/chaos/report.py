@@ -142,7 +142,10 @@ def _run(facts: dict[str, Any]) -> list[tuple[str, str]]:
             f"{facts['at']}, {facts['seconds'] / 60:.0f} minutes in all, {facts['minutes']:.0f} of faults",
         ),
         ("Machine", f"{facts['machine']}; shared: a process took {facts['slowness']} times as long as alone"),
-        ("Faults", f"{sum(figures['faults'].values()):,} of {len(figures['faults'])} kinds"),
+        (
+            "Faults",
+            f"{sum(figures['faults'].values()):,}, of {len(figures['faults'])} of the {len(FAULTS)} kinds that there are",
+        ),
         ("Intents", f"{figures['intents']:,}: {ended}"),
         ("Events, saved steps", f"{figures['events']:,}, {figures['checkpoints']:,}"),
         (

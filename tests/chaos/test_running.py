@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.chaos import builds, census, report
+from tests.chaos import builds, census, nemesis, report
 from tests.chaos.checker.figures import figures
 from tests.chaos.checker.verdicts import CHECKS, judge
 from tests.chaos.faults import FAULTS
@@ -40,6 +40,15 @@ def test_a_night_has_every_fault_many_times() -> None:
     planned = [one.fault for one in schedule(PROFILES["night"], 1)]
 
     assert min(planned.count(name) for name in FAULTS) > 5
+
+
+def test_a_schedule_is_left_when_its_time_is_over_and_that_is_said() -> None:
+    planned = schedule(PROFILES["quick"], 1)
+    world: Any = None  # nothing is done to it any more
+
+    [told] = nemesis.work(world, planned, -1, lambda _: None)
+
+    assert told.startswith(f"the last {len(planned)} of {len(planned)} faults")
 
 
 def test_mutations_name_checks_and_faults_that_there_are() -> None:
