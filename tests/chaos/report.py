@@ -144,7 +144,7 @@ def _run(facts: dict[str, Any]) -> list[tuple[str, str]]:
         ("Machine", f"{facts['machine']}; shared: a process took {facts['slowness']} times as long as alone"),
         (
             "Faults",
-            f"{sum(figures['faults'].values()):,}, of {len(figures['faults'])} of the {len(FAULTS)} kinds that there are",
+            f"{sum(figures['faults'].values()):,}, of {len(figures['faults'])} of the {len(FAULTS)} kinds there are",
         ),
         ("Intents", f"{figures['intents']:,}: {ended}"),
         ("Events, saved steps", f"{figures['events']:,}, {figures['checkpoints']:,}"),
