@@ -24,7 +24,7 @@ TABLES = """
     SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' AND table_type = 'BASE TABLE'
 """
 #: for an answer, also on a busy machine
-PATIENCE = 60
+PATIENCE = 120
 HOLDS_VALUES = frozenset(
     {"intents_intent", "intents_event", "intents_checkpoint", "intents_threaditem", "intents_threadentry"}
 )
@@ -69,7 +69,7 @@ def canaries() -> str:
         _in_frames(cage, perdure, worker)
         metrics = httpx.get(f"{perdure.base_url}/metrics", timeout=PATIENCE).text
         exported = _export(perdure)
-        wait_until(lambda: "perdure.access" in _logs(perdure), 20, "requests are logged")
+        wait_until(lambda: "perdure.access" in _logs(perdure), PATIENCE, "requests are logged")
         stored = _stored(cage, perdure)
         perdure.postgres.kill()
         answers += _during_an_outage(cage, perdure, operator, worker)
@@ -172,7 +172,7 @@ def _on_pages(cage: Cage, perdure: Perdure) -> list[str]:
 def _in_frames(cage: Cage, perdure: Perdure, worker: Account) -> None:
     """In frames that are refused."""
     address = perdure.base_url.replace("http", "ws", 1) + "/ws/agent"
-    with connect(address, additional_headers=worker.headers) as socket:
+    with connect(address, additional_headers=worker.headers, open_timeout=PATIENCE) as socket:
         for frame in (
             json.dumps({"type": "hello", "address": worker.address}),
             json.dumps({"type": "complete", "result": cage.payload("a result in a bad frame")}),
@@ -189,7 +189,9 @@ def _during_an_outage(cage: Cage, perdure: Perdure, operator: Operator, worker: 
         "/v1/intents", json=intent(worker, {"a": cage.payload("a payload in an outage")})
     )
     login = httpx.post(
-        f"{perdure.base_url}/login/", data={"password": cage.credential("a password in an outage")}
+        f"{perdure.base_url}/login/",
+        data={"password": cage.credential("a password in an outage")},
+        timeout=PATIENCE,
     )
     if answer.status_code != 503:
         raise Found(f"an outage is answered {answer.status_code}: {answer.text[:500]}")

@@ -23,6 +23,8 @@ from tests.servers import Perdure
 
 FRAMES = int(os.environ.get("PERDURE_FRAMES", "20000"))
 BURST = 100
+#: for an answer, also on a busy machine
+PATIENCE = 120
 #: Codes with which a server says whose fault it was; 1011 would be its own.
 CLIENTS_FAULT = frozenset({1002, 1003, 1007, 1008, 1009, *range(4400, 4500)})
 KINDS = """hello submit watch acknowledge complete fail release extend checkpoint report heartbeat pong welcome
@@ -135,7 +137,7 @@ def frames() -> str:
                         raise Found(
                             f"seed {seed}: after {heard} frames the socket ended with {code}"
                         ) from None
-        if httpx.get(f"{perdure.base_url}/healthz/ready").status_code != 200:
+        if httpx.get(f"{perdure.base_url}/healthz/ready", timeout=PATIENCE).status_code != 200:
             raise Found(f"seed {seed}: the server is not ready any more")
         if errors := complaints(perdure):
             raise Found(f"seed {seed}: " + "\n".join(errors[:5]))
@@ -144,9 +146,9 @@ def frames() -> str:
             socket.hello(fresh)
             intent_id = operator.submit(fresh)
             socket.ask(
-                "complete", intent_id=intent_id, lease=socket.delivery(deadline=20)["lease"], result={}
+                "complete", intent_id=intent_id, lease=socket.delivery(deadline=PATIENCE)["lease"], result={}
             )
-        operator.wait_for(intent_id, "COMPLETED", deadline=20)
+        operator.wait_for(intent_id, "COMPLETED", deadline=PATIENCE)
     codes = ", ".join(f"{number} with {code}" for code, number in sorted(closed.items()))
     return (
         f"{heard:,} frames with seed {seed}, connections closed: {codes or 'none'}; then a delivery as always"
@@ -156,7 +158,13 @@ def frames() -> str:
 def _open(perdure: Perdure, worker: Account | None, operator: Operator) -> ClientConnection:
     address = perdure.base_url.replace("http", "ws", 1) + "/ws/agent"
     key = worker.key if worker else operator.key
-    connection = connect(address, additional_headers={"x-api-key": key}, max_size=None)
+    connection = connect(
+        address,
+        additional_headers={"x-api-key": key},
+        max_size=None,
+        open_timeout=PATIENCE,
+        ping_timeout=None,
+    )
     if worker:
         connection.send(json.dumps({"type": "hello", "address": worker.address}))
     return connection
@@ -167,7 +175,7 @@ def _still_there(connection: ClientConnection) -> None:
     connection.send(json.dumps({"type": "heartbeat", "ref": "still there"}))
     while True:
         try:
-            if '"still there"' in str(connection.recv(30)):
+            if '"still there"' in str(connection.recv(PATIENCE)):
                 return
         except TimeoutError:
             raise Found("a connection fell silent") from None
