@@ -19,6 +19,8 @@ from dataclasses import dataclass
 
 import psutil
 
+from tests.servers import wait_until
+
 PREFIX = "perdure-"
 #: Addresses that are set aside for measurements within one's own walls: nothing outside answers to them.
 ADDRESSES = ipaddress.ip_network("198.18.0.0/15")
@@ -41,7 +43,7 @@ class Link:
         _run("ip", "-n", self.space, "link", "set", f"{self.device}n", "up")
 
     def is_dead(self) -> bool:
-        """Whether our end says that nobody is at the other one."""
+        """Whether our end says that nobody is at the other one; it takes up to a second to know."""
         told = _run("ip", "-o", "link", "show", "dev", f"{self.device}h")
         return "NO-CARRIER" in told or "LOWERLAYERDOWN" in told
 
@@ -104,10 +106,15 @@ def entering(link: Link, command: list[str]) -> list[str]:
 
 @contextmanager
 def pulled(*links: Link) -> Iterator[None]:
-    """Without these cables for a while."""
+    """Without these cables for a while.
+
+    Raises:
+        AssertionError: one is still alive when it has been pulled.
+    """
     try:
         for link in links:
             link.pull()
+        wait_until(lambda: all(link.is_dead() for link in links), 20, "the cables are dead")
         yield
     finally:
         for link in links:

@@ -26,7 +26,7 @@ from tests.chaos.network import Network
 from tests.chaos.profiles import PROFILES, schedule
 from tests.chaos.resp import Messages
 from tests.chaos.stories import good
-from tests.servers import REPOSITORY
+from tests.servers import REPOSITORY, wait_until
 
 
 def test_a_seed_is_a_schedule() -> None:
@@ -226,7 +226,7 @@ def test_without_its_cable_a_machine_is_silent_and_its_connections_outlive_that(
                         there.settimeout(0.5)
                         with pytest.raises(TimeoutError):
                             there.recv(1)
-                    assert not link.is_dead()
+                    wait_until(lambda: not link.is_dead(), 20, "the cable is plugged in again")
                     there.settimeout(20)
                     assert there.recv(100) == b"unheard\n"
                     there.sendall(b"!")
