@@ -65,7 +65,7 @@ class Operator:
         self.key = key
         self.org_id = org_id
         self.workspace_id = workspace_id
-        self.http = httpx.Client(base_url=base_url, headers={"x-api-key": key}, timeout=20)
+        self.http = httpx.Client(base_url=base_url, headers={"x-api-key": key}, timeout=60)
 
     @classmethod
     def of(cls, perdure: Perdure, web: int = 0) -> Self:
