@@ -179,7 +179,10 @@ def test_a_role_is_changed_in_force_at_once_and_noted_once(admin: Member, viewer
 def test_who_is_removed_finds_nothing_any_more_and_is_signed_out(admin: Member, viewer: Member) -> None:
     pk = viewer.user.memberships.get().pk
 
-    assert "is told nothing more, within seconds" in admin.get(f"settings/members/{pk}/removal/").content.decode()
+    assert (
+        "is told nothing more, within seconds"
+        in admin.get(f"settings/members/{pk}/removal/").content.decode()
+    )
     assert admin.post(f"settings/members/{pk}/removal/", reason="left us").status_code == 303
 
     assert viewer.get("").status_code == 302, "the only organization they had"
