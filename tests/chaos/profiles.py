@@ -11,6 +11,13 @@ from tests.chaos.faults import FAULTS
 AFTERMATH_SECONDS = 2.0
 
 
+#: What every schedule begins with, in any order: here agents and answers are lost for certain.
+ESSENTIAL = (
+    "freeze an agent past its lease",
+    "kill an agent",
+    "die after the commit of a submission",
+    "lose answers",
+)
 #: On a slow machine faults take longer: the schedule is left after so many times the seconds that it was planned for.
 MOST_OVERTIME = 1.2
 
@@ -47,13 +54,16 @@ PROFILES = {
 
 
 def schedule(profile: Profile, seed: int) -> list[Planned]:
-    """All faults once in a random order, then again in another, until the time is over."""
+    """All faults once in a random order, the essential ones first, then again in another, until the time is over."""
     chance = random.Random(seed)
     names = sorted(profile.names or FAULTS)
     planned: list[Planned] = []
     seconds = 0.0
     while seconds < profile.seconds:
-        for name in chance.sample(names, len(names)):
+        order = chance.sample(names, len(names))
+        if not planned:
+            order.sort(key=lambda name: name not in ESSENTIAL)
+        for name in order:
             one = Planned(name, round(chance.uniform(*profile.calm), 2), chance.randrange(2**32))
             planned.append(one)
             seconds += one.calm + FAULTS[name].seconds + AFTERMATH_SECONDS

@@ -23,7 +23,7 @@ from tests.chaos.launch import FAILPOINTS
 from tests.chaos.mutations import MUTATIONS
 from tests.chaos.namespaces import Spaces, entering, pulled
 from tests.chaos.network import Network
-from tests.chaos.profiles import PROFILES, schedule
+from tests.chaos.profiles import ESSENTIAL, PROFILES, schedule
 from tests.chaos.resp import Messages
 from tests.chaos.stories import good
 from tests.servers import REPOSITORY, wait_until
@@ -34,6 +34,12 @@ def test_a_seed_is_a_schedule() -> None:
 
     assert schedule(quick, 4711) == schedule(quick, 4711)
     assert schedule(quick, 4711) != schedule(quick, 4712)
+
+
+def test_every_schedule_begins_with_what_is_essential() -> None:
+    for seed in range(20):
+        first = {one.fault for one in schedule(PROFILES["quick"], seed)[: len(ESSENTIAL)]}
+        assert first == set(ESSENTIAL) <= FAULTS.keys()
 
 
 def test_a_night_has_every_fault_many_times() -> None:

@@ -40,8 +40,8 @@ ON_THEIR_OWN = ("axme", "socket-b")
 LAUNCH = [sys.executable, "-m", "tests.chaos.launch"]
 #: What a process on an idle machine takes, in terms of its own processor time; and the most that we wait longer.
 USUAL_RATIO, MOST_SLOWNESS = 1.3, 6.0
-#: A data directory of a size that can be filled.
-SMALL_DISK_MEGABYTES = 3000
+#: A data directory of a size that can be changed.
+DISK_BYTES = 3000 * 1024**2
 
 
 class World(Running):
@@ -65,6 +65,7 @@ class World(Running):
         self.loads: list[subprocess.Popen[str]] = []
         self.tenants: list[Tenant] = []
         self.tenant_count = tenants
+        self.disk_bytes = DISK_BYTES
         self.slowness = 1.0
         self._is_over = threading.Event()
         self._keeper = threading.Thread(target=self._keep_agents, name="keeper", daemon=True)
@@ -267,6 +268,12 @@ class World(Running):
             )
             assert done.returncode == 0, done.stderr[-3000:]
 
+    def resize_disk(self, size: int) -> None:
+        """Give the data directory so many bytes."""
+        assert self.has_small_disk
+        options = f"remount,size={size}"
+        subprocess.run(["mount", "-o", options, str(self.perdure.home)], capture_output=True, check=True)
+
     # -- what can be known of it --------------------------------------------------------------------------------------
 
     def rows(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
@@ -324,7 +331,7 @@ def _mount(home: Path) -> bool:
     if os.getuid() != 0:
         return False
     home.mkdir(parents=True, exist_ok=True)
-    options = f"size={SMALL_DISK_MEGABYTES}m,mode=711"
+    options = f"size={DISK_BYTES},mode=711"
     done = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", options, "none", str(home)], capture_output=True, check=False
     )

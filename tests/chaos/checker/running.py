@@ -15,7 +15,7 @@ LEAST_SHARE = 0.8
 #: Below this, a run has tried nothing.
 LEAST_REQUESTS = 200
 LEAST_COMPLETED = 50
-LEAST_REDELIVERED = 3
+LEAST_REDELIVERED = 1
 #: What a process may hold more than when it was idle: pools that have opened, and memory that Python keeps.
 MORE_DESCRIPTORS, MORE_THREADS, MORE_CONNECTIONS, MORE_TASKS = 40, 12, 16, 40
 MORE_MEMORY, MEMORY_BYTES = 1.6, 80 * 1024 * 1024

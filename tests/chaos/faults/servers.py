@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from tests.chaos.world import World
 
 KILOBYTE = 1024
+#: What the disk has left when it has become small.
+ROOM = 6 * KILOBYTE**2
 
 
 def _restart_postgres(world: World, number: signal.Signals, pause: float) -> str:
@@ -106,18 +108,16 @@ def fill_disk(world: World, chance: random.Random) -> str:
         raise NotHere("a disk of a given size needs root, and a kernel that lets it mount one")
     home = world.perdure.home
     ballast = home / "ballast"
-    free = psutil.disk_usage(str(home)).free
-    # A few megabytes are left, so that it is filled by a write of ours.
-    with ballast.open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, max(free - 6 * KILOBYTE**2, KILOBYTE))
+    # Made smaller rather than filled from end to end: what is on it is memory. The rest is filled by a write of ours.
+    world.resize_disk(psutil.disk_usage(str(home)).used + ROOM)
     try:
-        with (home / "more-ballast").open("wb") as file:
+        with ballast.open("wb") as file:
             _fill(file.fileno())
         landed = psutil.disk_usage(str(home)).free < KILOBYTE**2
         time.sleep(chance.uniform(2, 4))
     finally:
-        (home / "more-ballast").unlink(missing_ok=True)
-        ballast.unlink()
+        ballast.unlink(missing_ok=True)
+        world.resize_disk(world.disk_bytes)
     wait_until(lambda: world.perdure.postgres.start() or True, 60, "PostgreSQL is back")
     return "the disk was full" if landed else ""
 
