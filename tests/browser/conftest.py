@@ -53,7 +53,8 @@ class Console:
     """What pages complained about. Content that the policy refuses is among it."""
 
     complaints: list[str] = field(default_factory=list)
-    forgiven: list[str] = field(default_factory=list)
+    #: That networks come and go on this machine, those of containers for one, is no page's doing.
+    forgiven: list[str] = field(default_factory=lambda: ["net::ERR_NETWORK_CHANGED"])
 
     def forgive(self, *parts: str) -> None:
         """Expect complaints that contain this: a page that answers 404 is one."""

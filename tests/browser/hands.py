@@ -46,7 +46,7 @@ class Hand:
             except ConnectionClosed:
                 return
 
-    def _hear(self, deadline: float = 20) -> dict[str, Any]:
+    def _hear(self, deadline: float = 60) -> dict[str, Any]:
         frame: dict[str, Any] = json.loads(self._socket.recv(timeout=deadline))
         if frame["type"] == "deliveries":
             self._waiting.extend(frame["deliveries"])

@@ -188,7 +188,7 @@ class Story:
                 delivery = hand.start()
                 if not attempt:
                     hand.save(delivery, "confirmations", {"read": 1_208})
-        self.operator.wait_for(id_, "FAILED", deadline=30)
+        self.operator.wait_for(id_, "FAILED", deadline=60)
         self._spread(id_, ago, (0, 0.01, 0.05, 0.2, 0.21, 9, 21, 32, 36, 36))
 
     def _tried_again(self, name: str, again: str, ago: float) -> None:
@@ -215,7 +215,7 @@ class Story:
         deadline = (datetime.now(UTC) + timedelta(seconds=1)).isoformat()
         daily = {"day": "2026-11-22"}
         id_ = self._submit(name, "report-writer", "report.daily.v1", daily, deadline_at=deadline)
-        self.operator.wait_for(id_, "TIMED_OUT", deadline=30)
+        self.operator.wait_for(id_, "TIMED_OUT", deadline=60)
         self._spread(id_, ago, (0, 0.01, 55))
 
     def _in_steps(self, name: str, ago: float) -> None:
@@ -248,7 +248,7 @@ class Story:
         with self._hand("support-triage", client="axme-sdk-python/0.2.0") as hand:
             [delivery] = hand.take()
             hand.complete(delivery, {"contact": "it@contoso.example"})
-        self.operator.wait_for(self.intents[name], "WAITING", deadline=30)
+        self.operator.wait_for(self.intents[name], "WAITING", deadline=60)
         self._spread(self.intents[name], ago, (0, 0.01, 0.02, 4.2))
         self._spread(delivery["intent_id"], ago - 0.02, (0, 0.01, 0.05, 4.1))
 

@@ -54,7 +54,7 @@ def test_the_lines_that_are_shown_lead_from_an_empty_page_to_a_completed_intent(
     assert len(lines.splitlines()) == 10
 
     with running(lines, key) as submission:
-        said, complaint = submission.communicate(timeout=60)
+        said, complaint = submission.communicate(timeout=120)
     assert submission.returncode == 0, complaint
 
     row = page.locator(f"#row-{said.strip()}")

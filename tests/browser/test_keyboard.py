@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.browsing import go_by_keys
 from tests.browser.story import ROOT
 from tests.live import Account, Operator
 from tests.servers import Perdure
@@ -39,10 +40,9 @@ def test_going_places(browser_page: Page, operator: Operator, worker: Account) -
     page = browser_page
     operator.submit(worker)  # where there is nothing yet, there is nothing to search
     for keys, path in (("g i", "intents/"), ("g a", "agents/"), ("g d", "dead-letters/"), ("g o", "")):
-        press(page, keys)
-        expect(page).to_have_url(re.compile(f"{ROOT}{path}$"))
+        go_by_keys(page, keys, f"{ROOT}{path}")
 
-    press(page, "g i")
+    go_by_keys(page, "g i", f"{ROOT}intents/")
     expect(page.locator("#live")).to_have_attribute("data-state", "live")  # its scripts are there
     press(page, "/")
     expect(page.locator("#q")).to_be_focused()
@@ -78,6 +78,7 @@ def test_from_the_list_through_an_intent_to_its_retry(
 
     press(page, "Enter")
     expect(page).to_have_url(re.compile(f"/intents/{newest}/$"))
+    page.wait_for_load_state()
     press(page, "c")
     expect(page.locator("#reason-cancel")).to_be_focused()
     page.keyboard.type("twice")

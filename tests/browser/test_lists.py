@@ -9,9 +9,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from agents.models import Role
-from tests.browser.browsing import PHONE, SEEN
+from tests.browser.browsing import PHONE, SEEN, go_by_keys
 from tests.browser.conftest import MakePerson, OpenContext
-from tests.end_to_end.actors import Actor
+from tests.end_to_end import actors
 from tests.live import Account, Operator
 from tests.servers import Perdure
 
@@ -79,8 +79,11 @@ def test_a_row_changes_in_place_while_an_agent_works(
     expect(row).to_contain_text("No agent has ever connected")
     row.get_by_role("checkbox").check()
 
-    with Actor("agent.py", worker.key, worker.address, perdure.base_url, "--work", "1.5"):
+    with actors.agent(worker, perdure, "--halt-at", "working") as agent:
+        agent.hear("halted", deadline=60)
         expect(row).to_contain_text("In progress")
+        agent.kill()
+    with actors.agent(worker, perdure):
         expect(row).to_contain_text("Completed")
 
     expect(row.get_by_role("checkbox")).to_be_checked()
@@ -132,9 +135,7 @@ def test_the_list_by_keyboard(browser_page: Page, operator: Operator, worker: Ac
     intents = [operator.submit(worker) for _ in range(3)]
     page = browser_page
     page.goto("/o/myorg/production/")
-    page.keyboard.press("g")
-    page.keyboard.press("i")
-    page.wait_for_url(f"**{LIST}")
+    go_by_keys(page, "g i", LIST)
     page.goto(f"{LIST}?agent={worker.address}")
 
     for key in "jjx":

@@ -17,13 +17,11 @@ from tests.servers import Perdure
 pytestmark = pytest.mark.e2e
 
 ROOT = "/o/myorg/production/"
-#: Long enough for a machine that has much else to do; it takes a second or two.
-PATIENCE_MS = 20_000
 
 
 def who_is(perdure: Perdure, token: str) -> int:
     """What the API answers to who has this key."""
-    return httpx.get(f"{perdure.base_url}/v1/me", headers={"x-api-key": token}, timeout=20).status_code
+    return httpx.get(f"{perdure.base_url}/v1/me", headers={"x-api-key": token}, timeout=60).status_code
 
 
 def shown_token(page: Page) -> str:
@@ -50,13 +48,13 @@ def test_a_key_is_made_used_rotated_and_revoked_and_the_agent_drops(
 
     address = "agent://myorg/production/door-keeper"
     with actors.socket_agent(Account("door-keeper", address, "", old, ""), perdure) as agent:
-        agent.hear("listening", deadline=20)
+        agent.hear("listening", deadline=60)
         with Operator.of(perdure) as operator:
             intent_id = operator.submit(address, {"rows": 3})
-            agent.hear("done", deadline=20)
-            operator.wait_for(intent_id, "COMPLETED", deadline=20)
+            agent.hear("done", deadline=60)
+            operator.wait_for(intent_id, "COMPLETED", deadline=60)
         page.goto(f"{ROOT}agents/")
-        expect(page.locator("tr", has_text="door-keeper")).to_contain_text("Healthy", timeout=PATIENCE_MS)
+        expect(page.locator("tr", has_text="door-keeper")).to_contain_text("Healthy")
 
         page.goto(f"{ROOT}keys/")
         rows.get_by_role("link", name="Rotate").click()
@@ -71,7 +69,7 @@ def test_a_key_is_made_used_rotated_and_revoked_and_the_agent_drops(
         page.get_by_label("Why").fill("has been rotated")
         page.get_by_role("button", name="Revoke the key").click()
         expect(page.locator("#notices")).to_contain_text("is revoked")
-        agent.hear("disturbed", deadline=20)
+        agent.hear("disturbed", deadline=60)
     assert (who_is(perdure, old), who_is(perdure, new)) == (401, 200)
     expect(rows).to_have_count(1)
     page.goto(f"{ROOT}audit/?action=key.")
@@ -130,7 +128,7 @@ def test_somebody_is_invited_comes_in_and_is_removed_with_what_they_have_open(
     page.get_by_role("button", name="Remove newcomer").click()
     expect(page.locator("#notices")).to_contain_text("newcomer is no member any more")
 
-    guest.wait_for_url("**/login/**", timeout=PATIENCE_MS)
+    guest.wait_for_url("**/login/**")
     again = open_context().new_page()
     assert (status := again.goto(link)) is not None
     assert status.status == 404
