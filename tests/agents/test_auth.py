@@ -107,7 +107,11 @@ async def test_a_mistyped_key_is_refused_without_the_database(
     assert await code_for({"x-api-key": agent.token[:-1]}) == "invalid_platform_api_key"
 
 
-async def test_a_revocation_in_this_process_works_at_once(agent: Someone, pool: None) -> None:
+async def test_a_revocation_in_this_process_works_at_once(
+    agent: Someone, pool: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for age in ("FRESH_SECONDS", "STALE_SECONDS"):  # nothing is forgotten just because time passes
+        monkeypatch.setattr(auth, age, 3600)
     await auth.authenticate(agent.headers, "127.0.0.1")
 
     await in_thread(lambda: keys.revoke(ApiKey.objects.get(pk=agent.key_id)))
