@@ -5,7 +5,7 @@ A statement judges all of its rows by what was there before it, then changes eac
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -21,7 +21,9 @@ RETURNS = 3
 class Model:
     """All intents of a small world, and what each statement makes of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, homes: Mapping[int, UUID]) -> None:
+        #: agent → its organization
+        self.homes = homes
         self.intents: dict[UUID, Told] = {}
         self.names: dict[tuple[int, str], tuple[bytes, UUID]] = {}
         self.killed: set[int] = set()
@@ -108,12 +110,14 @@ class Model:
             if (
                 told
                 and may
+                and hold.organization_id == told.organization_id
                 and hold.agent_id in (None, told.recipient_id)
                 and self._renew(told.owed, hold.token)
             ):
                 outcomes.append(Outcome.DONE)
             else:
-                outcomes.append(Outcome.AGENT_KILLED if hold.agent_id in self.killed else Outcome.LEASE_LOST)
+                is_killed = hold.agent_id in self.killed and self.homes[hold.agent_id] == hold.organization_id
+                outcomes.append(Outcome.AGENT_KILLED if is_killed else Outcome.LEASE_LOST)
         return outcomes
 
     def _renew(self, owed: Owed | None, token: UUID | None) -> bool:

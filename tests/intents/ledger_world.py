@@ -86,7 +86,8 @@ class World:
         self.sessions = [uuid4() for _ in range(3)]
         #: tells the idempotency keys of one history from those of others
         self.era = uuid4()
-        self.model = Model()
+        self.homes = {agent.pk: agent.organization_id for agent in self.agents}
+        self.model = Model(self.homes)
         self.ids: list[UUID] = []
         self.tokens: dict[UUID, list[UUID]] = {}
         self.cursors: dict[int, int] = {}
@@ -97,7 +98,7 @@ class World:
             cursor.execute("DELETE FROM intents_delivery")
             cursor.execute("DELETE FROM intents_timer")
             cursor.execute("UPDATE agents_agent SET killed_at = NULL, killed_by = '', kill_reason = ''")
-        self.model, self.ids, self.tokens = Model(), [], {}
+        self.model, self.ids, self.tokens = Model(self.homes), [], {}
         self.era = uuid4()
 
     def play(self, step: Step) -> None:
