@@ -35,7 +35,7 @@ def main(asked: list[str]) -> int:
 
 def _try(name: str) -> bool:
     """Whether this gate finds something."""
-    began = monotonic()
+    began, tree = monotonic(), report.tree()
     try:
         word, told = "passed", GATES[name]()
     # A gate that breaks has not been passed, and the others are tried all the same.
@@ -47,7 +47,7 @@ def _try(name: str) -> bool:
     print(f"{name:<18} {word:<8} {monotonic() - began:6.1f} s  {first}", flush=True)
     for line in more:
         print(f"{'':<37} {line}", flush=True)
-    report.keep(name, word, told)
+    report.keep(name, word, told, tree)
     return word == "FOUND"
 
 

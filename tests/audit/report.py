@@ -15,11 +15,15 @@ MARK = "what the gates came to"
 Verdict = Mapping[str, str]
 
 
-def keep(gate: str, word: str, told: str) -> None:
-    """Remember what a gate came to, in place of what it came to before."""
+def tree() -> str:
+    """The commit that is tried."""
+    return run(["git", "rev-parse", "--short", "HEAD"]).stdout.strip()
+
+
+def keep(gate: str, word: str, told: str, commit: str) -> None:
+    """Remember what a gate came to on this commit, in place of what it came to before."""
     kept: dict[str, Verdict] = json.loads(VERDICTS.read_text()) if VERDICTS.exists() else {}
     REPORTS.mkdir(parents=True, exist_ok=True)
-    commit = run(["git", "rev-parse", "--short", "HEAD"]).stdout.strip()
     day = datetime.now(UTC).date().isoformat()
     VERDICTS.write_text(
         json.dumps({**kept, gate: {"word": word, "told": told, "day": day, "commit": commit}}, indent=1)

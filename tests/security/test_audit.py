@@ -58,7 +58,7 @@ def test_the_verdicts_of_the_last_run_are_shown_each_with_its_tree(
 
 
 def test_a_gate_that_was_never_tried_is_not_shown_as_one_that_was(page: Path) -> None:
-    report.keep("a", "passed", "")
+    report.keep("a", "passed", "", "0a1b2c3")
     with pytest.raises(ValueError, match="not tried yet: b"):
         report.show(["a", "b"])
 
