@@ -70,7 +70,6 @@ def facts(
     return {
         "profile": profile.name,
         "seed": seed,
-        "minutes": round(profile.seconds / 60, 1),
         "at": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "seconds": round(seconds),
         "machine": f"{os.cpu_count()} processors, {platform.system()} {platform.machine()}",
@@ -139,7 +138,7 @@ def _run(facts: dict[str, Any]) -> list[tuple[str, str]]:
         ("Seed", f"{facts['seed']}"),
         (
             "When",
-            f"{facts['at']}, {facts['seconds'] / 60:.0f} minutes in all, {facts['minutes']:.0f} of faults",
+            f"{facts['at']}, {facts['seconds'] / 60:.0f} minutes in all, {figures['minutes_of_faults']:.0f} of faults",
         ),
         ("Machine", f"{facts['machine']}; shared: a process took {facts['slowness']} times as long as alone"),
         (

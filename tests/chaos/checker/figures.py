@@ -8,6 +8,7 @@ from typing import Any
 from tests.chaos.checker.evidence import Evidence
 from tests.chaos.checker.living import handovers
 from tests.chaos.checker.running import share_ok
+from tests.chaos.history import Entry
 
 
 def figures(evidence: Evidence) -> dict[str, Any]:
@@ -18,6 +19,7 @@ def figures(evidence: Evidence) -> dict[str, Any]:
         requests.setdefault(asked["do"], Counter())[came["kind"]] += 1
     good, total = share_ok(evidence)
     rows = evidence.intents.values()
+    faults = evidence.of_kind("fault")
     return {
         "requests": {do: dict(counts) for do, counts in sorted(requests.items())},
         "requests_outside_faults": total,
@@ -32,5 +34,13 @@ def figures(evidence: Evidence) -> dict[str, Any]:
         "retries": sum(row["retry_of"] is not None for row in rows),
         "observations": dict(sorted(Counter(entry["how"] for entry in evidence.of_kind("watched")).items())),
         "agents_started": sum(1 for _ in evidence.of_kind("started")),
-        "faults": dict(sorted(Counter(entry["fault"] for entry in evidence.of_kind("fault")).items())),
+        "minutes_of_faults": round(_seconds(faults) / 60, 1),
+        "faults": dict(sorted(Counter(entry["fault"] for entry in faults).items())),
     }
+
+
+def _seconds(faults: list[Entry]) -> float:
+    """From the first fault to the end of what came of the last."""
+    return max((each["until"] for each in faults), default=0) - min(
+        (each["from"] for each in faults), default=0
+    )
