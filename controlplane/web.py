@@ -18,6 +18,7 @@ from django.conf import settings
 from controlplane import lifeline
 from controlplane.leaving import Leaving, admit_the_last, linger
 from controlplane.listener import BACKLOG, listen, notice_silent_deaths
+from controlplane.turns import GatheringProtocol
 
 #: Frames hold 256 KiB at most. The application says so politely, so the server lets a little more through.
 LARGEST_FRAME = 256 * 1024 + 16 * 1024
@@ -61,7 +62,7 @@ def serve_with_uvicorn(application: Any, listener: socket.socket, *, shares_list
     config = uvicorn.Config(
         leaving,
         loop="uvloop",
-        http="httptools",
+        http=GatheringProtocol,
         ws="websockets-sansio",
         ws_ping_interval=None,  # clients of sockets send heartbeats, and the listener's keepalive finds the dead
         ws_max_size=LARGEST_FRAME,
