@@ -37,8 +37,13 @@ def _time(value: datetime) -> str:
     return f'"{value.isoformat()}"'
 
 
+def _digits(value: UUID) -> str:
+    # Without the hyphens that str() cuts it up for, which PostgreSQL does not need.
+    return f"{value.int:032x}"
+
+
 _ELEMENTS: dict[type, Callable[[Any], str]] = {
-    UUID: str,
+    UUID: _digits,
     int: str,
     float: repr,
     str: _quoted,
@@ -71,6 +76,11 @@ def _element(value: Any) -> str:
     raise TypeError(f"no array holds a {type(value).__name__}")
 
 
+def parameter(value: Any) -> Any:
+    """A statement's parameter, a list as an array literal; its cast in the statement says of what."""
+    return literal(value) if type(value) is list else value
+
+
 def parameters(named: Mapping[str, Any]) -> dict[str, Any]:
-    """Statement parameters with each list as an array literal; its cast in the statement says of what."""
-    return {name: literal(value) if type(value) is list else value for name, value in named.items()}
+    """All of a statement's parameters."""
+    return {name: parameter(value) for name, value in named.items()}

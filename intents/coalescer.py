@@ -96,7 +96,9 @@ def _is_single(statement: Statement) -> bool:
 
 async def _execute(connection: postgres.Connection, statement: Statement) -> list[Row]:
     name, parameters = statement
-    cursor = await connection.execute(operations.text(name), arrays.parameters(parameters), prepare=True)
+    query, names = operations.numbered(name)
+    cursor = psycopg.AsyncRawCursor(connection)
+    await cursor.execute(query, [arrays.parameter(parameters[each]) for each in names], prepare=True)
     return await cursor.fetchall() if postgres.answers(cursor) else []
 
 

@@ -34,6 +34,7 @@ SMALL: Final = {"small": 16 * 1024, "together": 64 * 1024}
 
 #: A name in braces, as nothing in SQL looks like it.
 _INCLUDED = re.compile(r"\{(\w+)\}")
+_PARAMETER = re.compile(r"%\((\w+)\)[sb]")
 
 
 @cache
@@ -49,6 +50,17 @@ def _complete(source: str) -> str:
 def _included(name: str) -> str:
     lines = (SQL / f"{name}.sql").read_text().splitlines()
     return _complete("\n".join(line for line in lines if not line.lstrip().startswith("--")))
+
+
+@cache
+def numbered(name: str) -> tuple[bytes, tuple[str, ...]]:
+    """The statement with numbers in place of its parameters' names, and the names in the order of the numbers.
+
+    psycopg forgets what it has made of a statement as long as most of ours, and would read it again each time.
+    """
+    numbers: dict[str, int] = {}
+    source = _PARAMETER.sub(lambda found: f"${numbers.setdefault(found[1], len(numbers) + 1)}", text(name))
+    return source.encode(), tuple(numbers)
 
 
 def document(value: Any) -> str:

@@ -57,7 +57,10 @@ def test_the_member_of_an_enumeration_is_its_value() -> None:
 def test_only_lists_become_literals() -> None:
     token = uuid4()
 
-    assert arrays.parameters({"ids": [token, None], "limit": 5}) == {"ids": f"{{{token},NULL}}", "limit": 5}
+    assert arrays.parameters({"ids": [token, None], "limit": 5}) == {
+        "ids": f"{{{token.hex},NULL}}",
+        "limit": 5,
+    }
 
 
 def test_what_no_column_holds_is_refused() -> None:
