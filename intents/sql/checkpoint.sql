@@ -39,9 +39,12 @@ judged AS (
             WHEN locked.status IN ('COMPLETED', 'FAILED', 'CANCELED', 'TIMED_OUT') THEN 'already_ended'
             -- What waits has been taken from its agent.
             WHEN {fence} OR locked.status = 'WAITING' THEN 'lease_lost'
+            -- OFFSET 0 has each looked up by the key. Planned while there are few checkpoints, this would read all of
+            -- them instead, and still do when there are many.
             WHEN EXISTS (
                 SELECT FROM intents_checkpoint AS stored
                 WHERE stored.intent_id = asked.intent_id AND stored.step = asked.step
+                OFFSET 0
             ) THEN 'repeated'
             ELSE 'done'
         END AS outcome
