@@ -42,7 +42,7 @@ class Changes:
 
 
 #: sent with `changes: Changes`
-changed = Signal()
+changed = Signal(use_caching=True)
 
 
 def announce(changes: Changes) -> None:
