@@ -22,17 +22,27 @@ def figures(perdure: Perdure, options: Options) -> Iterator[Figure]:
     agent_id = perdure.database.agent_id(address)
     rates: list[float] = []
     waits: list[float] = []
+    costs: list[dict[str, float]] = []
     for _ in range(options.rounds):
         perdure.database.clean()
         perdure.database.fill(BACKLOG, [agent_id], ended=False)
         of = {"url": perdure.socket_url, "key": key, "address": address, "max_in_flight": PIPELINES}
         with Client("agent_steps", **of) as agent:
             agent.read()
+            before = perdure.cpu_seconds()
             time.sleep(options.seconds)
+            after = perdure.cpu_seconds()
             said = agent.ask("stop")
         rates.append(len(said["waits"]) / said["seconds"])
         waits += said["waits"]
+        processor = {part: after[part] - before.get(part, 0) for part in after}
+        processor["agent"] = said["processor_seconds"]
+        costs.append({part: used / len(said["waits"]) for part, used in processor.items()})
     perdure.database.clean()
     note = f"{PIPELINES} pipelines of 4 steps at once"
     yield Figure("checkpoints.rate", median(rates), "checkpoints/s", note=note, runs=rates)
     yield latency("checkpoints.saved", waits, note=note)
+    if options.cpu:
+        for part in costs[0]:
+            cost = median(each.get(part, 0.0) for each in costs)
+            yield Figure(f"checkpoints.cpu_{part}", cost * 1e6, "µs/checkpoint")
