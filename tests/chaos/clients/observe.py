@@ -45,7 +45,7 @@ async def outcomes(asker: Asker, url: str, ids: list[str]) -> None:
     """What the websocket says of how these ended."""
     address = url.replace("http", "ws", 1) + "/ws/agent"
     left = set(ids)
-    async with connect(address, additional_headers={"x-api-key": asker.key}) as socket:
+    async with connect(address, additional_headers={"x-api-key": asker.key}, open_timeout=60) as socket:
         await socket.send(json.dumps({"type": "watch", "ref": 1, "intents": ids}))
         try:
             async with asyncio.timeout(60):

@@ -16,6 +16,8 @@ from tests.servers import Process, Web, wait_until
 if TYPE_CHECKING:
     from tests.chaos.world import World
 
+#: Who is told to stop finishes what it has in hand.
+STOP_SECONDS = 30
 #: Points that a web process comes to all the time.
 BUSY_POINTS = tuple(each for each in FAILPOINTS if "release" not in each)
 
@@ -83,7 +85,7 @@ def failpoint_submit(world: World, chance: random.Random) -> str:
 
 
 def _die_at(world: World, web: Web, point: str) -> str:
-    web.stop()
+    web.stop(world.patience(STOP_SECONDS))
     plain = web.environment
     web.environment = {**plain, "CHAOS_FAILPOINT": point}
     try:
@@ -108,7 +110,7 @@ def rolling_restart(world: World, chance: random.Random) -> str:
     processes: list[Process] = [*world.web, world.worker]
     chance.shuffle(processes)
     for process in processes:
-        _replace(process)
+        _replace(world, process)
     return "all were restarted in turns"
 
 
@@ -127,17 +129,17 @@ def between_builds(world: World, chance: random.Random) -> str:
             earlier = [sys.executable, "-P", "-m", f"controlplane.{name.partition('-')[0]}"]
             process.command = world.on_its_machine(name, earlier)
             process.environment = {**process.environment, "PYTHONPATH": str(build.directory)}
-            _replace(process)
+            _replace(world, process)
         time.sleep(chance.uniform(1, 2))
     finally:
         for process, name in parts:
             process.command, process.environment = now[name]
-            _replace(process)
+            _replace(world, process)
     return f"all were replaced by those of {build.commit[:10]}, and back"
 
 
-def _replace(process: Process) -> None:
-    process.stop()
+def _replace(world: World, process: Process) -> None:
+    process.stop(world.patience(STOP_SECONDS))
     process.start()
     if isinstance(process, Web):
         process.wait()
