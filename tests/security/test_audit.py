@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from bench.table import replaced
 from tests.audit import __main__ as audit, report
-from tests.audit.verdicts import Found, Skipped
+from tests.audit.gates import GATES
+from tests.audit.verdicts import REPOSITORY, Found, Skipped
 
 
 @pytest.fixture(autouse=True)
@@ -65,3 +67,13 @@ def test_a_gate_that_was_never_tried_is_not_shown_as_one_that_was(page: Path) ->
 
 def test_a_gate_that_does_not_exist_is_no_gate_that_passes() -> None:
     assert audit.main(["revocaton"]) == 2
+
+
+@pytest.mark.parametrize("gate", GATES)
+def test_each_gate_is_described_and_what_it_came_to_is_shown(gate: str) -> None:
+    page = (REPOSITORY / "docs" / "security.md").read_text()
+    described = replaced(page, report.MARK, "")
+    shown = page.removeprefix(described.partition(report.MARK)[0])
+
+    assert f"| `{gate}` |" in described
+    assert f"| `{gate}` | passed |" in shown or f"| `{gate}` | SKIPPED |" in shown
