@@ -53,6 +53,8 @@ def serve(socket: ClientConnection, options: argparse.Namespace) -> None:
             case {"type": "deliveries", "deliveries": deliveries}:
                 for delivery in deliveries:
                     handle(socket, delivery, options)
+            case {"type": "result", "ok": True, "ref": "acknowledged"}:
+                pass
             case {"type": "result", "ok": True, "ref": intent_id}:
                 say("done", intent_id=intent_id)
             case {"type": "error", "error": {"code": "unavailable"}, "ref": intent_id} if (
