@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 import threading
@@ -13,39 +14,47 @@ from controlplane.listener import listen
 from tests.servers import REPOSITORY
 
 
-def free_port() -> int:
-    with listen("127.0.0.1", 0) as free:
-        port: int = free.getsockname()[1]
-        return port
-
-
 class Network:
     """Routes by name, each a port of ours that can be broken and mended."""
 
-    def __init__(self) -> None:
-        self.routes: dict[str, dict[str, object]] = {}
+    def __init__(self, taken: frozenset[int] = frozenset()) -> None:
+        #: ports that are somebody else's, who does not listen yet
+        self._taken = taken
+        self._listeners: dict[str, socket.socket] = {}
+        self._targets: dict[str, list[str]] = {}
         self._process: subprocess.Popen[str] | None = None
         self._lock = threading.Lock()
 
     def route(self, name: str, *targets: str, host: str = "127.0.0.1") -> None:
-        """Plan a route; before `start`."""
-        self.routes[name] = {"host": host, "port": free_port(), "to": list(targets)}
+        """Plan a route; before `start`. Its port is ours from now on, so that nobody else can take it."""
+        self._listeners[name] = self._listen(host)
+        self._targets[name] = list(targets)
+
+    def _listen(self, host: str) -> socket.socket:
+        listener = listen(host, 0)
+        if listener.getsockname()[1] not in self._taken:
+            return listener
+        with listener:
+            return self._listen(host)
 
     def address(self, name: str) -> str:
         """Where the route begins."""
-        return "{host}:{port}".format(**self.routes[name])
+        return "{}:{}".format(*self._listeners[name].getsockname())
 
     def start(self) -> None:
+        handed = {name: listener.fileno() for name, listener in self._listeners.items()}
+        routes = {name: {"fd": handed[name], "to": to} for name, to in self._targets.items()}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.chaos.proxy", json.dumps({"routes": self.routes})],
+            [sys.executable, "-m", "tests.chaos.proxy", json.dumps({"routes": routes})],
             cwd=REPOSITORY,
+            pass_fds=list(handed.values()),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             start_new_session=True,
         )
         assert self._process.stdout
-        assert json.loads(self._process.stdout.readline())["listening"] == len(self.routes)
+        assert json.loads(self._process.stdout.readline())["listening"] == len(routes)
 
     def set(self, name: str, mode: str) -> int:
         """Have a route behave like that; how much it has mistreated so far."""
@@ -71,6 +80,8 @@ class Network:
                 self.set(name, "pass")
 
     def stop(self) -> None:
+        for listener in self._listeners.values():
+            listener.close()
         if self._process is not None:
             self._process.kill()
             self._process.wait()

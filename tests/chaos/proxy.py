@@ -1,9 +1,9 @@
 """A TCP proxy in a process of its own that breaks what goes through it as it is told.
 
-    python -m tests.chaos.proxy '{"routes": {"db": {"host": "127.0.0.1", "port": 7001, "to": ["/run/pg.sock"]}}}'
+    python -m tests.chaos.proxy '{"routes": {"db": {"fd": 7, "to": ["/run/pg.sock"]}}}'
 
-Each route listens on a port and passes connections to its targets in turns, to those that take them. It is
-told `{"route": "db", "mode": "freeze"}` on standard input, and answers with a line when that is done.
+Each route has a listening socket, which was handed down, and passes connections to its targets in turns, to those that
+take them. It is told `{"route": "db", "mode": "freeze"}` on standard input, and answers with a line when that is done.
 
 | mode | what happens |
 | --- | --- |
@@ -37,19 +37,19 @@ TRICKLE_BYTES, TRICKLE_SECONDS = 200, 0.05
 class Route:
     """One listening port, and how it treats what goes through."""
 
-    def __init__(self, name: str, host: str, port: int, targets: list[str]) -> None:
-        self.name, self.host, self.port, self.targets = name, host, port, targets
+    def __init__(self, name: str, listener: socket.socket, targets: list[str]) -> None:
+        self.name, self.listener, self.targets = name, listener, targets
         self.mode = "pass"
         self._open = asyncio.Event()
         self._open.set()
         self._turns = count()
         self._writers: set[asyncio.StreamWriter] = set()
         self._muted: set[asyncio.StreamWriter] = set()
-        self.random = random.Random(port)
+        self.random = random.Random(name)
         self.touched = 0  # chunks that a mode other than `pass` has treated
 
     async def listen(self) -> None:
-        await asyncio.start_server(self._serve, self.host, self.port, backlog=2048)
+        await asyncio.start_server(self._serve, sock=self.listener, backlog=2048)
 
     def become(self, mode: str) -> None:
         """Treat connections like that from now on."""
@@ -138,7 +138,9 @@ class Route:
 
 async def serve(routes: dict[str, Any]) -> None:
     """Run until standard input ends."""
-    found = {name: Route(name, given["host"], given["port"], given["to"]) for name, given in routes.items()}
+    found = {
+        name: Route(name, socket.socket(fileno=given["fd"]), given["to"]) for name, given in routes.items()
+    }
     for route in found.values():
         await route.listen()
     lines = asyncio.StreamReader()

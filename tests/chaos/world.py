@@ -52,12 +52,12 @@ class World(Running):
     ) -> None:
         self.directory = directory
         self.journal = history.Journal(directory / "history", "nemesis")
-        self.network = Network()
         self.spaces = Spaces()
         #: the cables by the names of the routes that go over them, and why there are none
         self.links: dict[str, Link] = {}
         self.without_spaces = self.spaces.missing()
         self.perdure = Perdure(WEBS)
+        self.network = Network(taken=frozenset(web.port for web in self.web))
         self.perdure.environment.update(VARIABLES)
         self.mutation = mutation
         self.has_small_disk = small_disk and _mount(self.perdure.home)
