@@ -11,6 +11,7 @@ import ipaddress
 import itertools
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -91,7 +92,7 @@ class Spaces:
                 return f"there is no program {tool}"
         try:
             _forget_the_dead()
-            self.link("tried")
+            _try(self.link("tried"))
         except subprocess.CalledProcessError as error:
             return str(error.stderr).strip() or repr(error)
         finally:
@@ -102,6 +103,17 @@ class Spaces:
 def entering(link: Link, command: list[str]) -> list[str]:
     """The command that runs this one in the link's namespace, as the same process."""
     return ["nsenter", f"--net=/run/netns/{link.space}", "--", *command]
+
+
+def _try(link: Link) -> None:
+    """Reach us from there, as agents and web processes will.
+
+    Raises:
+        CalledProcessError: that does not work.
+    """
+    with socket.create_server((link.ours, 0)) as listener:
+        reach = f"import socket; socket.create_connection({listener.getsockname()!r}, timeout=10).close()"
+        _run(*entering(link, [sys.executable, "-c", reach]))
 
 
 @contextmanager
