@@ -6,7 +6,8 @@ import pytest
 from django.db import connection
 from pytest_django.plugin import DjangoDbBlocker
 
-from agents import postgres
+from agents import postgres, rate_limit
+from intents import finding
 from tests.live import complaints
 from tests.servers import Perdure
 
@@ -19,10 +20,15 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
 
 
 @pytest.fixture(scope="session", autouse=True)
-def patient_pool() -> Iterator[None]:
-    """Let tests in this process wait for a connection as long as a busy machine needs, which a server would not."""
+def patience() -> Iterator[None]:
+    """Let tests in this process wait for connections and answers as long as a busy machine needs.
+
+    A server would not; tests of that set what they need.
+    """
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(postgres, "PATIENCE_SECONDS", 20.0)
+        patched.setattr(rate_limit, "PATIENCE_SECONDS", 20.0)
+        patched.setattr(finding, "PATIENCE_SECONDS", 20.0)
         yield
 
 

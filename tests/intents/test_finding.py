@@ -302,7 +302,7 @@ def test_a_search_stops_when_its_patience_ends_and_says_how_far_it_came(
     crowd: list[Agent], small_windows: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = iter(range(1000))
-    monkeypatch.setattr(finding, "monotonic", lambda: float(next(clock)) * 0.5)
+    monkeypatch.setattr(finding, "monotonic", lambda: float(next(clock)) * 5)
 
     page = found(crowd[0], "q=nothing-of-that-kind")
 

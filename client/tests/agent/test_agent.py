@@ -65,14 +65,17 @@ def test_a_handler_is_told_that_its_intent_was_canceled(kind: str, told: str, cr
 
 def test_the_work_of_a_killed_agent_goes_to_the_next(crew: Crew) -> None:
     first = crew.start()
-    intent = crew.submit("work", {"seconds": 1})
+    intent = crew.submit("work", {"seconds": 600})
     crew.wait_for("begin 1")
+    crew.wait_until_counted(intent)
 
     first.kill()
-    crew.start()
+    crew.start(notes="other")
+    wait_until(lambda: crew.notes("other"), what="the other has it")
+    crew.say_enough("other")
 
     assert crew.result(intent)["attempt"] == 2
-    assert crew.notes() == ["begin 1", "begin 2", "end 2"]
+    assert (crew.notes(), crew.notes("other")) == (["begin 1"], ["begin 2", "end 2"])
 
 
 def test_an_agent_that_is_told_to_stop_finishes_what_it_has_and_takes_nothing_new(crew: Crew) -> None:

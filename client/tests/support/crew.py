@@ -134,6 +134,15 @@ class Crew:
             lambda: self.notes(name) == list(lines), what=f"the notes are {lines}, not {self.notes(name)}"
         )
 
+    def wait_until_counted(self, intent: Any) -> None:
+        """Until the server has heard that the attempt began. A handler begins at once, and does not wait for that."""
+        wait_until(
+            lambda: (
+                "intent.acknowledged" in [each.type for each in self.client.events(intent.id, follow=False)]
+            ),
+            what="it is known that work has begun",
+        )
+
     def end(self) -> None:
         for each in self._begun:
             each.end()
