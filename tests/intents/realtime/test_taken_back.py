@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import partial
 from uuid import UUID
 
 import pytest
@@ -53,15 +54,15 @@ async def test_what_is_redelivered_goes_to_another_connection_though_the_first_h
 
     for attempt in range(2, 5):
         await postgres.in_thread(redeliver, intent_id)
-        await until(lambda attempt=attempt: attempt in attempts_held(others, intent_id))
+        await until(partial(has_attempt, others, intent_id, attempt))
         assert not hung.held
         assert len(lost) == 1
         for other in others:
             other.doubted_until = 0.0  # they are heard of, unlike the first
 
 
-def attempts_held(boxes: list[Mailbox], intent_id: UUID) -> list[int]:
-    return [box.held[intent_id].attempt for box in boxes if intent_id in box.held]
+def has_attempt(boxes: list[Mailbox], intent_id: UUID, attempt: int) -> bool:
+    return any(box.held[intent_id].attempt == attempt for box in boxes if intent_id in box.held)
 
 
 async def test_who_is_alone_is_given_it_again(process: runtime.Runtime, agent: Agent) -> None:
