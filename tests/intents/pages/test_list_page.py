@@ -99,7 +99,7 @@ def test_a_search_that_stopped_says_how_far_it_came(
 ) -> None:
     make_intents(agent, 30)
     clock = iter(range(1000))
-    monkeypatch.setattr(finding, "monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr(finding, "monotonic", lambda: 10.0 * next(clock))
     monkeypatch.setattr(finding, "FIRST_WINDOW", 10)
 
     markup = Markup(page(viewer, "?q=nothing-like-it"))
@@ -166,7 +166,7 @@ def test_how_many_fit_is_counted_or_said_to_be_more(
     assert viewer.get("intents/number/?status=WRONG").status_code == 422
 
     clock = iter(range(1000))
-    monkeypatch.setattr(finding, "monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr(finding, "monotonic", lambda: 10.0 * next(clock))
     monkeypatch.setattr(finding, "FIRST_WINDOW", 10)
 
     assert "(more than 10)" in viewer.get("intents/number/").content.decode()
