@@ -57,7 +57,7 @@ def ours(figures: Figures) -> str:
         "| --- | --- | --- | --- | --- |",
     ]
     for name, figure in figures.items():
-        if not name.startswith("peer_") and not _is_machine(name) and figure["unit"] != "µs/lifecycle":
+        if not name.startswith("peer_") and not _is_machine(name) and not figure["unit"].startswith("µs/"):
             ratio = f"{figure['ratio']:.2f}" if "ratio" in figure else ""
             rows.append(
                 f"| `{name}` | {_value(figure)} | {ratio} | {figure.get('wanted', '')} | {figure.get('note', '')} |"
