@@ -157,3 +157,11 @@ class RateLimited(ApiError):
         super().__init__(message, code=code, details=details, extra=extra)
         #: whole seconds until it is worth trying again
         self.retry_after = retry_after
+
+
+class Unavailable(ApiError):
+    """It cannot be done here and now, and will be a moment later, or by another process."""
+
+    status = 503
+    code = "unavailable"
+    message = "the service is temporarily unavailable, try again in a second"

@@ -20,7 +20,7 @@ from django.db import DataError, InterfaceError, OperationalError
 from django.http import Http404, HttpResponse
 from psycopg_pool import PoolTimeout
 
-from agents.errors import ApiError, RateLimited
+from agents.errors import ApiError, RateLimited, Unavailable
 from agents.postgres import DatabaseUnavailable
 from controlplane.redaction import without_keys
 
@@ -95,9 +95,7 @@ def answer_to(error: BaseException) -> HttpResponse:
             return envelope(422, "a value is out of range or cannot be stored", code="validation_error")
         case _ if isinstance(error, OUTAGES):
             log.warning("the database is away", error=type(error).__name__)
-            response = envelope(503, "the service is temporarily unavailable, try again in a second")
-            response["Retry-After"] = "1"
-            return response
+            return refusal(Unavailable())
     log.error("unhandled exception", exc_info=error)
     return envelope(500, "internal error", code="internal_error")
 
@@ -112,6 +110,8 @@ def refusal(error: ApiError) -> HttpResponse:
         response["X-RateLimit-Limit"] = str(error.details.get("limit", 0))
         response["X-RateLimit-Remaining"] = "0"
         response["X-RateLimit-Reset"] = str(int(time()) + error.retry_after)
+    if isinstance(error, Unavailable):
+        response["Retry-After"] = "1"
     return response
 
 

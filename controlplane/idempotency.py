@@ -21,6 +21,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
+from weakref import WeakSet
 
 import orjson
 import structlog
@@ -29,7 +30,7 @@ from django.http.response import HttpResponseBase
 
 from agents import postgres
 from agents.auth import ApiKeyAuth
-from agents.errors import Conflict, Invalid, Unauthenticated
+from agents.errors import Conflict, Invalid, Unauthenticated, Unavailable
 from controlplane.envelope import JSON
 from controlplane.redaction import without_secrets
 
@@ -98,6 +99,8 @@ class _Turnstile:
 
 _turnstiles: dict[Scope, _Turnstile] = {}
 _running: set[asyncio.Task[HttpResponseBase]] = set()
+#: Loops whose process is stopping: who waits for another process there would be cut off.
+_stopping: WeakSet[asyncio.AbstractEventLoop] = WeakSet()
 
 
 async def once(call: Call, request: HttpRequest) -> HttpResponseBase:
@@ -106,6 +109,7 @@ async def once(call: Call, request: HttpRequest) -> HttpResponseBase:
     Raises:
         Invalid: the key is not 1 to 255 printable ASCII characters.
         Conflict: the key was used for another body, or the first request does not come to an end.
+        Unavailable: it had not come to an end when this process was told to stop; nothing was done.
     """
     key = request.META.get("HTTP_IDEMPOTENCY_KEY")
     if key is None or request.method not in CHANGING or request.path_info in SELF_KEEPING:
@@ -126,6 +130,11 @@ async def once(call: Call, request: HttpRequest) -> HttpResponseBase:
         _running.add(task)  # it outlives a client that leaves; somebody has to hold it
         task.add_done_callback(_running.discard)
         return await asyncio.shield(task)
+
+
+def give_up_waiting() -> None:
+    """Send away who waits here for what another process does; the process that is asked next will know more."""
+    _stopping.add(asyncio.get_running_loop())
 
 
 async def settle(seconds: float = 3.0) -> None:
@@ -165,6 +174,8 @@ async def _claim_or_replay(scope: Scope, digest: bytes) -> datetime | HttpRespon
             raise Conflict(
                 "the first request with this idempotency key has not ended yet", code="idempotency_conflict"
             )
+        if loop in _stopping:
+            raise Unavailable("the first request with this idempotency key has not ended yet, ask again")
         await asyncio.sleep(pause)
         pause = min(pause * 2, LONGEST_LOOK_SECONDS)
 

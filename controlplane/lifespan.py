@@ -59,5 +59,6 @@ async def drain() -> None:
 
 
 async def _drain() -> None:
+    idempotency.give_up_waiting()
     if find_spec("intents.realtime.runtime") is not None:
         await import_module("intents.realtime.runtime").drain()

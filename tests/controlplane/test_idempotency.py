@@ -109,6 +109,24 @@ async def test_the_record_of_a_process_that_died_is_taken_over_once_its_lease_is
     assert (await write(edge, key, "/v1/held").answer()).status == 200
 
 
+async def test_who_waits_for_another_process_is_sent_away_by_one_that_stops(
+    edge: Edge, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(idempotency, "_turnstiles", NeverTheSame())
+    first = write(edge, key, "/v1/held")
+    await until(lambda: idempotency._running)
+    repeated = write(edge, key, "/v1/held")
+
+    idempotency.give_up_waiting()
+
+    answer = await repeated.answer()
+    assert (answer.status, answer.json["error"]["code"]) == (503, "unavailable")
+    assert answer.headers["retry-after"] == "1"
+    Diary.gate.set()
+    assert (await first.answer()).status == 200
+    assert Diary.done == ["held"]
+
+
 async def test_a_lease_is_renewed_while_the_view_works(
     edge: Edge, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

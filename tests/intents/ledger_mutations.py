@@ -81,9 +81,14 @@ def broken(mutation: Mutation, directory: Path) -> Iterator[None]:
     assert mutation.old in source, "the statement has changed: the mutation has to be as well"
     statement.write_text(source.replace(mutation.old, mutation.new))
     whole, operations.SQL = operations.SQL, copies
-    operations.text.cache_clear()
+    _read_anew()
     try:
         yield
     finally:
         operations.SQL = whole
-        operations.text.cache_clear()
+        _read_anew()
+
+
+def _read_anew() -> None:
+    operations.text.cache_clear()
+    operations.numbered.cache_clear()
