@@ -18,8 +18,9 @@ import subprocess
 import tempfile
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from urllib.parse import quote
 
 import psutil
@@ -49,6 +50,13 @@ POSTGRES_SETTINGS = {
     "log_checkpoints": "off",
     "timezone": "UTC",
     "log_timezone": "UTC",
+}
+#: Statements for hundreds of intents take some megabytes each. glibc gives such memory back after each of them and
+#: fetches it again for the next, which cost a seventh of PostgreSQL's time. Source: mallopt(3).
+POSTGRES_ENVIRONMENT = {
+    "MALLOC_MMAP_THRESHOLD_": str(64 * 1024 * 1024),
+    "MALLOC_TRIM_THRESHOLD_": str(64 * 1024 * 1024),
+    "MALLOC_TOP_PAD_": str(4 * 1024 * 1024),
 }
 VALKEY_SETTINGS = {
     "port": "0",
@@ -157,11 +165,19 @@ class Server(ABC):
         lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
         return "\n".join(lines[-15:])
 
-    def run(self, command: list[str]) -> subprocess.Popen[bytes]:
+    def run(
+        self, command: list[str], environment: Mapping[str, str] = MappingProxyType({})
+    ) -> subprocess.Popen[bytes]:
         """Start the command apart from our terminal, so that its Ctrl-C is not the server's."""
         with self.log.open("ab") as log:
             return subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/"
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                cwd="/",
+                env={**environment, **os.environ},
             )
 
     def _answers_within(self, patience: float) -> bool:
@@ -198,7 +214,8 @@ class PostgreSQL(Server):
             (self.data / "postmaster.pid").unlink(missing_ok=True)
         settings = [f"--{name}={value}" for name, value in POSTGRES_SETTINGS.items()]
         directories = ["-D", str(self.data), "-k", str(self.sockets)]
-        return self.run(_as_servant([_postgres("postgres"), *directories, *settings], needs=self.data))
+        command = _as_servant([_postgres("postgres"), *directories, *settings], needs=self.data)
+        return self.run(command, POSTGRES_ENVIRONMENT)
 
     def start(self, patience: float = 60) -> bool:
         started = super().start(patience)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -234,6 +235,7 @@ def _answer(asked: Submission, answer: Submitted | psycopg.Error) -> dict[str, A
             return policing.refusal_of(answer, asked) or Invalid("deadline_at is in the past")
 
 
+@lru_cache(maxsize=64)  # all that one statement records has the same
 def _timestamp(at: datetime) -> str:
     return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 

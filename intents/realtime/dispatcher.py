@@ -23,7 +23,7 @@ from intents.realtime.mailbox import Closing, Mailbox
 from intents.realtime.observer import Observer
 from intents.realtime.stopping import stop
 from intents.records import Hold, Lease, Release, Row, Submission
-from intents.telemetry import CLAIM_SECONDS, CLAIM_SIZE, CONNECTIONS, DELIVERIES
+from intents.telemetry import CLAIM_SECONDS, CLAIM_SIZE, CONNECTIONS, count_deliveries
 
 logger = logging.getLogger(__name__)
 
@@ -215,6 +215,7 @@ class Dispatcher:
             mailbox = by_slot[lease.agent_id, lease.lease_session].pop(0)
             self._hand_over(mailbox, lease)
             served.add(mailbox)
+        count_deliveries(leases)
         for agent_id in {mailbox.agent_id for mailbox in served} & self._mailboxes.keys():
             self._mailboxes[agent_id].sort(key=served.__contains__)  # to the end of the line
         # Those who got all they had room for are perhaps owed more. The others are rung for when they are.
@@ -242,9 +243,11 @@ class Dispatcher:
 
     async def _take(self, agents: set[int], given: Sequence[tuple[Mailbox, Lease]]) -> None:
         try:
-            held = {lease.intent_id for lease in await self._still_held([lease for _, lease in given])}
+            held = await self._still_held([lease for _, lease in given])
+            count_deliveries(held)
+            known = {lease.intent_id for lease in held}
             for mailbox, lease in given:
-                if lease.intent_id in held:
+                if lease.intent_id in known:
                     self._hand_over(mailbox, lease)
         except DatabaseUnavailable:
             logger.debug("nobody can say whether the leases of a killed agent still hold; they run out")
@@ -270,7 +273,6 @@ class Dispatcher:
         ]
 
     def _hand_over(self, mailbox: Mailbox, lease: Lease) -> None:
-        DELIVERIES.labels("first" if lease.attempt == 1 and not lease.returns else "redelivery").inc()
         if mailbox.closing:
             if not mailbox.is_detached:
                 self._spawn(self._release(mailbox, [lease]), "release")

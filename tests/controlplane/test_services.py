@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 import redis
@@ -45,6 +46,15 @@ def test_the_database_keeps_its_promise_of_durability(home: Path) -> None:
         "full_page_writes": ("on",),
         "listen_addresses": ("",),
     }
+
+
+def test_the_database_keeps_the_memory_it_has_fetched(home: Path) -> None:
+    server = services.PostgreSQL(home)
+    server.start()
+
+    environment = psutil.Process(server.pid()).environ()
+
+    assert services.POSTGRES_ENVIRONMENT.items() <= environment.items()
 
 
 def test_a_killed_database_starts_again_with_its_data(home: Path) -> None:
