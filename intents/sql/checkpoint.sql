@@ -9,23 +9,7 @@ WITH asked AS (
         intent_id, organization_id, agent_id, token, session, actor, step, content_type, start, size, place
     )
 ),
-held AS (
-    SELECT delivery.*
-    FROM intents_delivery AS delivery
-    WHERE delivery.intent_id IN (SELECT intent_id FROM asked)
-    ORDER BY delivery.id
-    FOR UPDATE
-),
-locked AS (
-    SELECT
-        intent.id, intent.status, intent.attempt, intent.organization_id, intent.recipient_id,
-        intent.checkpoint_count, intent.checkpoint_bytes
-    FROM intents_intent AS intent
-    LEFT JOIN held ON held.intent_id = intent.id
-    WHERE intent.id IN (SELECT intent_id FROM asked)
-    ORDER BY intent.id
-    FOR UPDATE OF intent
-),
+{locked},
 unkilled AS (
 {unkilled}
 ),

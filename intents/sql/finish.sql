@@ -12,24 +12,7 @@ WITH asked AS (
         is_told, place
     )
 ),
-held AS (
-    -- Deliveries are locked before intents, each in the order of their ids; so do all statements.
-    SELECT delivery.*
-    FROM intents_delivery AS delivery
-    WHERE delivery.intent_id IN (SELECT intent_id FROM asked)
-    ORDER BY delivery.id
-    FOR UPDATE
-),
-locked AS (
-    SELECT
-        intent.id, intent.status, intent.seq, intent.organization_id, intent.recipient_id, intent.parent_id,
-        intent.has_timers, intent.scenario_id
-    FROM intents_intent AS intent
-    LEFT JOIN held ON held.intent_id = intent.id
-    WHERE intent.id IN (SELECT intent_id FROM asked)
-    ORDER BY intent.id
-    FOR UPDATE OF intent
-),
+{locked},
 unkilled AS (
 {unkilled}
 ),

@@ -13,21 +13,7 @@ WITH asked AS (
         intent_id, organization_id, agent_id, token, session, reason, delay_seconds, actor, details, place
     )
 ),
-held AS (
-    SELECT delivery.*
-    FROM intents_delivery AS delivery
-    WHERE delivery.intent_id IN (SELECT intent_id FROM asked)
-    ORDER BY delivery.id
-    FOR UPDATE
-),
-locked AS (
-    SELECT intent.id, intent.status, intent.organization_id, intent.recipient_id
-    FROM intents_intent AS intent
-    LEFT JOIN held ON held.intent_id = intent.id
-    WHERE intent.id IN (SELECT intent_id FROM asked)
-    ORDER BY intent.id
-    FOR UPDATE OF intent
-),
+{locked},
 unkilled AS (
 {unkilled}
 ),

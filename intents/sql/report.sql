@@ -6,21 +6,7 @@ WITH asked AS (
         %(tokens)s::uuid[], %(sessions)s::uuid[], %(actors)s::text[], %(usages)s::text[]
     ) WITH ORDINALITY AS asked (intent_id, organization_id, agent_id, token, session, actor, usage, place)
 ),
-held AS (
-    SELECT delivery.*
-    FROM intents_delivery AS delivery
-    WHERE delivery.intent_id IN (SELECT intent_id FROM asked)
-    ORDER BY delivery.id
-    FOR UPDATE
-),
-locked AS (
-    SELECT intent.id, intent.status, intent.organization_id, intent.recipient_id
-    FROM intents_intent AS intent
-    LEFT JOIN held ON held.intent_id = intent.id
-    WHERE intent.id IN (SELECT intent_id FROM asked)
-    ORDER BY intent.id
-    FOR UPDATE OF intent
-),
+{locked},
 unkilled AS (
 {unkilled}
 ),

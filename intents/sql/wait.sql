@@ -4,21 +4,7 @@ WITH asked AS (
     FROM unnest(%(ids)s::uuid[], %(reasons)s::text[], %(actors)s::text[], %(details)s::text[])
         WITH ORDINALITY AS asked (intent_id, reason, actor, details, place)
 ),
-held AS (
-    SELECT delivery.*
-    FROM intents_delivery AS delivery
-    WHERE delivery.intent_id IN (SELECT intent_id FROM asked)
-    ORDER BY delivery.id
-    FOR UPDATE
-),
-locked AS (
-    SELECT intent.id, intent.status
-    FROM intents_intent AS intent
-    LEFT JOIN held ON held.intent_id = intent.id
-    WHERE intent.id IN (SELECT intent_id FROM asked)
-    ORDER BY intent.id
-    FOR UPDATE OF intent
-),
+{locked},
 winner AS (
     SELECT DISTINCT ON (asked.intent_id) asked.*
     FROM asked

@@ -4,21 +4,7 @@ WITH asked AS (
     FROM unnest(%(ids)s::uuid[], %(organizations)s::uuid[], %(actors)s::text[], %(details)s::text[], %(is_owed)s::boolean[])
         WITH ORDINALITY AS asked (intent_id, organization_id, actor, details, is_owed, place)
 ),
-held AS (
-    SELECT delivery.*
-    FROM intents_delivery AS delivery
-    WHERE delivery.intent_id IN (SELECT intent_id FROM asked)
-    ORDER BY delivery.id
-    FOR UPDATE
-),
-locked AS (
-    SELECT intent.*
-    FROM intents_intent AS intent
-    LEFT JOIN held ON held.intent_id = intent.id
-    WHERE intent.id IN (SELECT intent_id FROM asked)
-    ORDER BY intent.id
-    FOR UPDATE OF intent
-),
+{locked},
 judged AS (
     SELECT
         asked.*, held.id AS delivery_id, locked.attempt, locked.max_delivery_attempts, locked.recipient_id,
