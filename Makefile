@@ -14,7 +14,7 @@ PRODUCTION_CHECK := DJANGO_SETTINGS_MODULE=controlplane.settings.production PERD
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	--no-emit-index-url $(LOCK_OPTIONS)
 
-.PHONY: demo up test test-seen test-intents test-rest test-client kills adapters deep chaos chaos-mutations audit check bench lock format
+.PHONY: demo up test test-seen test-intents test-rest test-client kills adapters deep chaos chaos-mutations audit check bench screenshots lock format
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/installed ## Play the story of an agent that is killed in the middle of its work
@@ -73,8 +73,9 @@ check: $(VENV)/installed ## Everything that can be told without running it
 	DJANGO_SETTINGS_MODULE=controlplane.settings.test $(BIN)/python -W ignore::RuntimeWarning \
 		manage.py makemigrations --check --dry-run
 
+# PEERS=all, or some of bench/peers, measures those beside ours.
 bench: $(VENV)/installed ## Measure throughput and latency against the database's ceiling
-	@$(BIN)/python -m bench
+	@$(BIN)/python -m bench $(if $(PEERS),--peers $(PEERS)) $(BENCH_OPTIONS)
 
 screenshots: $(VENV)/installed ## Take the pictures of docs/images anew; needs Chromium
 	@$(BIN)/python -m tests.browser.screenshots
