@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from uuid import uuid4
 
@@ -70,7 +69,7 @@ async def test_a_connection_is_given_no_more_than_it_has_room_for(
     asked = len(claims)
 
     dispatcher.ring([agent.pk])
-    await asyncio.sleep(0.05)
+    await until(lambda: not dispatcher._wake.is_set())
 
     assert len(claims) == asked  # nobody would take it
     assert len(box.held) == 2
@@ -198,7 +197,7 @@ async def test_a_drained_process_leaves_its_agents_what_they_hold(
 
     dispatcher.drain()
     dispatcher.close(box)
-    await asyncio.sleep(0.05)
+    await until(lambda: len(dispatcher._tasks) == 1)  # nothing is on its way
 
     [delivery] = await deliveries(agent)
     assert (delivery.attempt, delivery.returns) == (1, 0)
@@ -212,7 +211,7 @@ async def test_a_detached_lease_outlives_its_connection(dispatcher: Dispatcher, 
     await until(lambda: box.held)
 
     dispatcher.close(box)
-    await asyncio.sleep(0.05)
+    await until(lambda: len(dispatcher._tasks) == 1)  # nothing is on its way
 
     [delivery] = await deliveries(agent)
     assert delivery.is_detached
