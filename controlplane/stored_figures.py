@@ -18,6 +18,8 @@ log = structlog.get_logger(__name__)
 MAX_AGE_SECONDS = 5.0
 #: Up to so many intents, counting them is cheap; beyond, the planner's statistics are good enough.
 COUNTED_ROWS = 50_000
+#: Whoever has more dead letters does not need the number.
+MOST_DEAD = 10_000
 
 # Aggregated by agent in the claim's own index, before anything else is touched.
 OWED = """
@@ -41,6 +43,21 @@ JOIN agents_agent AS agent ON agent.id = owed.agent_id
 JOIN agents_workspace AS workspace ON workspace.id = agent.workspace_id
 JOIN agents_organization AS organization ON organization.id = workspace.organization_id
 GROUP BY organization.slug, workspace.slug
+"""
+# What the page Dead letters shows, of each workspace `most` at most: probes of an index that has nothing else in it.
+DEAD = """
+SELECT organization.slug AS organization, workspace.slug AS workspace, counted.dead
+FROM agents_workspace AS workspace
+JOIN agents_organization AS organization ON organization.id = workspace.organization_id
+CROSS JOIN LATERAL (
+    SELECT count(*) AS dead
+    FROM (
+        SELECT 1
+        FROM intents_standing
+        WHERE workspace_id = workspace.id AND status = 'FAILED' AND NOT is_retried
+        LIMIT %(most)s
+    ) AS newest
+) AS counted
 """
 SIZE = """
 SELECT coalesce(n_live_tup, 0) AS intents FROM pg_stat_user_tables
@@ -68,6 +85,7 @@ class StoredFigures:
 
     def __init__(self) -> None:
         self.owed: list[dict[str, Any]] = []
+        self.dead: list[dict[str, Any]] = []
         self.by_status: dict[str, int] = {}
         self.is_estimate = False
         self.is_complete = False
@@ -97,6 +115,7 @@ class StoredFigures:
             cursor = await connection.execute(ESTIMATED if self.is_estimate else COUNTED)
             self.by_status = {row["status"]: row["intents"] for row in await cursor.fetchall()}
             self.owed = await (await connection.execute(OWED)).fetchall()
+            self.dead = await (await connection.execute(DEAD, {"most": MOST_DEAD})).fetchall()
 
     def collect(self) -> Iterator[Metric]:
         """The figures in Prometheus's terms."""
@@ -124,6 +143,14 @@ class StoredFigures:
             later.add_metric(names, row["later"])
             age.add_metric(names, row["age"])
         yield from (ready, later, age)
+        dead = GaugeMetricFamily(
+            "perdure_dead_letters_waiting",
+            f"Failed intents that nobody has retried, of each workspace {MOST_DEAD:,} at most",
+            labels=tenant,
+        )
+        for row in self.dead:
+            dead.add_metric([row["organization"], row["workspace"]], row["dead"])
+        yield dead
         yield GaugeMetricFamily(
             "perdure_intents_estimated", "1 if perdure_intents is an estimate", value=float(self.is_estimate)
         )

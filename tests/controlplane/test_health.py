@@ -13,8 +13,13 @@ from agents import postgres
 from controlplane import health, metrics
 from controlplane.asgi import application
 from controlplane.stored_figures import StoredFigures
+from intents import ledger
+from intents.lifecycle import EventType
+from intents.models import Intent
+from intents.records import Ending, Hold
 from tests.controlplane.conftest import Edge
 from tests.factories import make_agent, make_key
+from tests.intents.factories import make_delivery, make_recipient
 
 
 @pytest_asyncio.fixture
@@ -115,6 +120,43 @@ async def test_metrics_show_what_is_counted_and_what_is_stored(
     } <= set(families)
     [complete] = families["perdure_stored_figures_complete"].samples
     assert complete.value == 1
+
+
+def gauge(figures: StoredFigures, name: str) -> dict[str, float]:
+    """What the figure says, by organization."""
+    [family] = [each for each in figures.collect() if each.name == name]
+    return {sample.labels["organization"]: sample.value for sample in family.samples}
+
+
+def fail_two_of_three() -> list[Intent]:
+    """Intents of one agent; the first is owed still."""
+    deliveries = [make_delivery(agent) for agent in [make_recipient()] * 3]
+    for delivery in deliveries[1:]:
+        by_operator = Hold(delivery.intent_id, delivery.intent.organization_id)
+        ledger.finish([Ending(by_operator, EventType.FAILED)])
+    return [delivery.intent for delivery in deliveries]
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_dead_letters_are_told_whoever_has_noticed_them_until_they_are_retried() -> None:
+    [_, failed, _] = await postgres.in_thread(fail_two_of_three)
+    elsewhere = (await postgres.in_thread(make_recipient)).organization_id
+    slugs = {
+        row["id"]: row["slug"] for row in await postgres.rows("SELECT id, slug FROM agents_organization")
+    }
+    here, there = slugs[failed.organization_id], slugs[elsewhere]
+
+    before = StoredFigures()
+    await before.refresh()
+    failed_now = await postgres.in_thread(Intent.objects.get, pk=failed.pk)
+    await postgres.in_thread(failed_now.retry, actor="human:ada")
+    after = StoredFigures()
+    await after.refresh()
+    await postgres.close()
+
+    name = "perdure_dead_letters_waiting"
+    assert (gauge(before, name)[here], gauge(before, name)[there]) == (2, 0)
+    assert gauge(after, name)[here] == 1
 
 
 @pytest.mark.django_db(transaction=True)
