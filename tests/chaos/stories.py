@@ -171,6 +171,10 @@ def good() -> Story:
     ]
     story.note("watched", 13.0, how="stream", intent=DONE, after=2, events=events)
     story.note("watched", 13.0, how="websocket", intent=DONE, status="COMPLETED", seq=5)
+    last = {"who": "observer-acorn", "intent": DONE}
+    story.note("watched", 16.0, how="stream", after=2, events=list(events), **last)
+    story.note("watched", 16.0, how="events", after=2, events=list(events), status="COMPLETED", **last)
+    story.note("watched", 16.0, how="websocket", status="COMPLETED", seq=5, **last)
     listed = {DONE: "COMPLETED", REDONE: "COMPLETED", RETRIED: "FAILED", CANCELED: "CANCELED"}
     story.note("listed", 14.0, tenant="acorn", intents=listed)
     story.note("probe", 15.0, intent=DONE, seconds=0.9, limit=5.0, during="all rings were dropped")

@@ -177,6 +177,18 @@ def stream_without_an_end(story: Story) -> None:
     story.entry("watched", how="stream")["events"] = [[3, "intent.delivered"], [3, "intent.delivered"]]
 
 
+def say_nothing_to_who_looks_last(story: Story) -> None:
+    story.entry("watched", how="stream", who="observer-acorn")["events"] = []
+
+
+def never_answer_who_looks_last(story: Story) -> None:
+    story.entries.remove(story.entry("watched", how="events", who="observer-acorn"))
+
+
+def give_no_list(story: Story) -> None:
+    story.note("unlisted", 14.0, tenant="acorn", status=500)
+
+
 def tell_another_outcome(story: Story) -> None:
     story.entry("watched", how="websocket")["status"] = "FAILED"
 
@@ -255,6 +267,9 @@ BAD: list[tuple[Callable[[Story], None], str]] = [
     (list_a_foreign_intent, "tenants-are-apart"),
     (stream_with_a_hole, "observers-converge"),
     (stream_without_an_end, "observers-converge"),
+    (say_nothing_to_who_looks_last, "observers-converge"),
+    (never_answer_who_looks_last, "observers-converge"),
+    (give_no_list, "observers-converge"),
     (tell_another_outcome, "observers-converge"),
     (leave_one_out_of_the_list, "observers-converge"),
     (never_tell_an_outcome, "observers-converge"),

@@ -50,8 +50,6 @@ class Evidence:
     events: dict[str, list[Row]] = field(default_factory=lambda: defaultdict(list))
     deliveries: dict[str, list[Row]] = field(default_factory=lambda: defaultdict(list))
     checkpoints: dict[str, list[Row]] = field(default_factory=lambda: defaultdict(list))
-    #: rows of one key, which there should not be
-    doubles: list[str] = field(default_factory=list)
 
     @classmethod
     def of(cls, entries: Iterable[Entry], rows: Iterable[Row]) -> Evidence:
@@ -59,8 +57,6 @@ class Evidence:
         for row in rows:
             match row["table"]:
                 case "intent":
-                    if row["id"] in evidence.intents:
-                        evidence.doubles.append(row["id"])
                     evidence.intents[row["id"]] = row
                 case "event":
                     evidence.events[row["intent"]].append(row)

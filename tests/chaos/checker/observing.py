@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
+from typing import Any
 
 from tests.chaos.checker.evidence import Evidence
 from tests.chaos.checker.living import ENDS, TERMINAL
 from tests.chaos.checker.verdicts import check
 from tests.chaos.history import Entry
+
+#: Who looks when all is over, with nothing in the way: what is not told then is never told.
+LAST = "observer-"
+WAYS = ("stream", "events", "websocket")
 
 
 @check("observers-converge")
@@ -24,6 +30,9 @@ def converge(evidence: Evidence) -> Iterator[str]:
         yield from _listing(evidence, entry)
     for entry in evidence.of_kind("unobserved"):
         yield f"{entry['who']} was not told how {len(entry['intents'])} intents ended, {entry['intents'][0]} among them"
+    for entry in evidence.of_kind("unlisted"):
+        yield f"{entry['who']} was not given a list: {entry['status']}"
+    yield from _left_out(evidence)
 
 
 def _events(evidence: Evidence, entry: Entry) -> Iterator[str]:
@@ -32,10 +41,28 @@ def _events(evidence: Evidence, entry: Entry) -> Iterator[str]:
     seen = [list(each) for each in entry["events"]]
     if seen != wanted[: len(seen)]:
         yield f"{entry['who']} saw {seen} of {entry['intent']} after {entry['after']}, and stored is {wanted}"
-    elif (entry["how"] == "events" or (seen and seen[-1][1] in ENDS)) and len(seen) != len(wanted):
+    elif _should_be_whole(entry, seen) and len(seen) != len(wanted):
         yield f"{entry['who']} saw {len(seen)} of {len(wanted)} events of {entry['intent']}"
     if entry["how"] == "events" and entry.get("status") != evidence.intents[entry["intent"]]["status"]:
         yield f"{entry['who']} saw {entry['intent']} {entry.get('status')}, and it is not"
+
+
+def _should_be_whole(entry: Entry, seen: list[list[Any]]) -> bool:
+    is_over = bool(seen) and seen[-1][1] in ENDS
+    return is_over or entry["how"] == "events" or entry["who"].startswith(LAST)
+
+
+def _left_out(evidence: Evidence) -> Iterator[str]:
+    """What who looks last has seen in one way, and not in another."""
+    looked: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for entry in evidence.of_kind("watched"):
+        if entry["who"].startswith(LAST):
+            looked[entry["who"]][entry["how"]].add(entry["intent"])
+    for who, ways in looked.items():
+        everything = set.union(*ways.values())
+        for how in WAYS:
+            if missing := everything - ways[how]:
+                yield f"{who} has seen nothing of {len(missing)} intents by {how}, {min(missing)} among them"
 
 
 def _outcome(evidence: Evidence, entry: Entry) -> Iterator[str]:

@@ -28,8 +28,9 @@ async def watch_by_stream(asker: Asker, intent_id: str, after: int, is_over: asy
         except (httpx.HTTPError, TimeoutError, ValueError):
             breaks += 1
             await asyncio.sleep(0.3)
-        if not seen and breaks == 0:
-            break  # there was nothing after the cursor, and never will be
+        else:
+            if not seen:
+                break  # there was nothing after the cursor, and never will be
     asker.journal.note("watched", how="stream", intent=intent_id, after=after, events=seen, breaks=breaks)
 
 
