@@ -169,3 +169,13 @@ def test_where_one_is_shows_on_a_phone_too(person: MakePerson, story: Story) -> 
     page.goto(f"{ROOT}settings/")
 
     expect(page.locator(".bar__link[aria-current]")).to_be_in_viewport(ratio=1)
+
+
+def test_on_a_phone_the_intents_come_before_their_lesser_filters(person: MakePerson, story: Story) -> None:
+    page = person(Role.ADMIN, viewport=PHONE).page
+    page.goto(f"{ROOT}intents/")
+
+    expect(page.locator(".intent-row").nth(1)).to_be_in_viewport(ratio=1)
+    expect(page.get_by_label("Agent", exact=True)).to_be_hidden()
+    page.get_by_text("More", exact=True).click()
+    expect(page.get_by_label("Agent", exact=True)).to_be_visible()
