@@ -1,4 +1,4 @@
-"""docs/client.md and the README of the client say what works: their Python runs as it stands."""
+"""docs/client.md, the README and that of the client say what works: their Python runs as it stands."""
 
 from __future__ import annotations
 
@@ -40,14 +40,13 @@ def run(server: Server, client: Client, tmp_path: Path) -> Iterator[Run]:
     """Runs Python as a program that finds the server, and kills it when the test is over."""
     client.agents.register(AGENT)
     begun: list[subprocess.Popen[str]] = []
+    environment = {**server.environment, **server.facts}  # these are what `dev.env` says
 
     def start(code: str) -> subprocess.Popen[str]:
         file = tmp_path / f"snippet{len(begun)}.py"
         file.write_text(code)
         begun.append(
-            subprocess.Popen(
-                [sys.executable, str(file)], env=server.environment, stdout=subprocess.PIPE, text=True
-            )
+            subprocess.Popen([sys.executable, str(file)], env=environment, stdout=subprocess.PIPE, text=True)
         )
         return begun[-1]
 
@@ -57,7 +56,7 @@ def run(server: Server, client: Client, tmp_path: Path) -> Iterator[Run]:
         each.communicate()
 
 
-@pytest.mark.parametrize("page", ["docs/client.md", "client/README.md"])
+@pytest.mark.parametrize("page", ["docs/client.md", "client/README.md", "README.md"])
 def test_the_agent_of_a_page_does_what_the_page_submits(page: str, run: Run, client: Client) -> None:
     submit = snippets("docs/client.md", "python")[0]
     [agent] = [code for code in snippets(page, "python") if "agent.run()" in code]
@@ -66,6 +65,16 @@ def test_the_agent_of_a_page_does_what_the_page_submits(page: str, run: Run, cli
     said, _ = run(submit).communicate(timeout=60)
 
     assert said == "{'rows': 2}\n"
+
+
+def test_what_the_readme_does_with_the_public_client_completes(run: Run) -> None:
+    pytest.importorskip("axme", reason="the public SDK is not installed")
+    [submit] = [code for code in snippets("README.md", "python") if "send_intent" in code]
+    [listen] = [code for code in snippets("README.md", "python") if "client.listen" in code]
+
+    run(listen)
+
+    assert run(submit).communicate(timeout=60)[0] == "COMPLETED\n"
 
 
 def test_steps_are_kept_beside_the_public_client(run: Run, client: Client) -> None:
