@@ -11,7 +11,16 @@ from typing import Any
 from bench.peers import table as peers
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
-OURS, BESIDE = "measured", "measured beside"
+OURS, BESIDE, COSTS = "measured", "measured beside", "processor time"
+#: The parts of a run whose processor time is measured, as the page calls them.
+PARTS = {
+    "web": "web process",
+    "postgresql": "PostgreSQL",
+    "worker": "worker",
+    "valkey": "Valkey",
+    "submitter": "submitter",
+    "agent": "agent",
+}
 Figures = Mapping[str, Mapping[str, Any]]
 
 
@@ -31,6 +40,8 @@ def main() -> None:
     page = replaced(PAGE.read_text(), OURS, ours(found))
     if any(name.startswith("peer_") for name in found):
         page = replaced(page, BESIDE, peers.tables(found))
+    if table := costs(found):
+        page = replaced(page, COSTS, table)
     PAGE.write_text(page)
 
 
@@ -62,6 +73,26 @@ def ours(figures: Figures) -> str:
             rows.append(
                 f"| `{name}` | {_value(figure)} | {ratio} | {figure.get('wanted', '')} | {figure.get('note', '')} |"
             )
+    return "\n".join(rows)
+
+
+def costs(figures: Figures) -> str:
+    """What each figure took of the processors, and how many of its kind two of them could do; empty without `--cpu`."""
+    kinds: dict[str, dict[str, float]] = {}
+    for name, figure in figures.items():
+        kind, _, part = name.partition(".cpu_")
+        if part in PARTS:
+            kinds.setdefault(kind, {})[part] = figure["value"]
+    if not kinds:
+        return ""
+    rows = [
+        f"| µs for each | {' | '.join(PARTS.values())} | together | two processors could do at most |",
+        "| --- |" + " --- |" * (len(PARTS) + 2),
+    ]
+    for kind, spent in kinds.items():
+        together = sum(spent.values())
+        cells = [_short(spent[part]) if part in spent else "—" for part in PARTS]
+        rows.append(f"| `{kind}` | {' | '.join(cells)} | {_short(together)} | {2e6 / together:,.0f}/s |")
     return "\n".join(rows)
 
 

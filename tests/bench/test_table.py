@@ -38,6 +38,16 @@ def test_the_tables_go_between_the_marks_and_nowhere_else() -> None:
         table.replaced("a page", "its", "new")
 
 
-@pytest.mark.parametrize("mark", [table.OURS, table.BESIDE])
+def test_processor_time_is_told_by_part_with_what_two_processors_could_do() -> None:
+    spent = {"web": 80.0, "postgresql": 70.0, "submitter": 40.0, "agent": 10.0}
+    figures = {f"http.cpu_{part}": {"value": value, "unit": "µs/lifecycle"} for part, value in spent.items()}
+
+    assert table.costs(FIGURES) == ""
+    assert table.costs({**FIGURES, **figures}).splitlines()[2:] == [
+        "| `http` | 80.0 | 70.0 | — | — | 40.0 | 10.0 | 200 | 10,000/s |"
+    ]
+
+
+@pytest.mark.parametrize("mark", [table.OURS, table.BESIDE, table.COSTS])
 def test_the_page_has_the_marks(mark: str) -> None:
     table.replaced(table.PAGE.read_text(), mark, "new")
