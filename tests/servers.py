@@ -23,6 +23,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
+import psutil
+
 from controlplane import services
 from controlplane.listener import listen
 
@@ -128,6 +130,9 @@ class Process:
 
     def thaw(self) -> None:
         os.kill(self.pid, signal.SIGCONT)
+
+    def is_frozen(self) -> bool:
+        return psutil.Process(self.pid).status() == psutil.STATUS_STOPPED
 
 
 class Web(Process):

@@ -15,12 +15,12 @@ from typing import Any
 
 from tests.chaos import nemesis, report
 from tests.chaos.profiles import MOST_OVERTIME, PROFILES, Profile, schedule
+from tests.chaos.report import PAGE
 from tests.chaos.world import World, fresh_directory
 from tests.servers import REPOSITORY, wait_until
 
 #: After the last fault everything owed has to be done within so many seconds.
 DRAIN_SECONDS = 60
-PAGE = REPOSITORY / "docs" / "chaos.md"
 WARM_UP_SECONDS = 6
 
 
@@ -42,7 +42,7 @@ def main() -> int:
     )
     parser.add_argument("--directory", type=Path, help="where history, rows and logs are kept")
     parser.add_argument("--report", type=Path, default=REPOSITORY / "chaos-report.json")
-    parser.add_argument("--page", type=Path, help="write the readable page here, too")
+    parser.add_argument("--page", type=Path, help="write docs/chaos.md, with this run in it, here")
     options = parser.parse_args()
     # As Ctrl-C: what was started is stopped, what was mounted is unmounted.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -59,7 +59,7 @@ def main() -> int:
     facts = report.facts(profile, options.seed, seconds, came.slowness, came.skipped, came.verdicts)
     options.report.write_text(json.dumps(facts, indent=1) + "\n")
     if page := options.page or (PAGE if profile.is_full and not options.only else None):
-        page.write_text(report.page(facts))
+        page.write_text(report.page(PAGE.read_text(), facts))
     outcome = "every promise was kept" if facts["all_kept"] else "a promise was BROKEN"
     say(f"{outcome}; seed {options.seed}, {options.report}")
     return 0 if facts["all_kept"] else 1
@@ -86,7 +86,7 @@ def run(profile: Profile, seed: int, directory: Path, mutation: str = "") -> Cam
         time.sleep(2)
         say(f"all is there; a machine of our own would be {world.slowness:.1f} times as fast")
         world.note_resources("before")
-        world.start_load(profile.pace)
+        world.start_load(profile.pace, seed)
         time.sleep(WARM_UP_SECONDS)
         skipped = nemesis.work(world, planned, profile.seconds * MOST_OVERTIME, say)
         if world.without_spaces:

@@ -5,8 +5,9 @@ The product itself has no such switch.
     python -m tests.chaos.launch web
 
 `CHAOS_FAILPOINT=after-submit:37` kills the process with SIGKILL when it comes to that point for the 37th time: `before`
-and `after` a statement of the ledger, on the pool; `after` is after the commit and before anybody is answered. If it
-does not come there for long, it dies at the next point there is. It writes down where it died.
+and `after` a statement of the ledger, on the pool of a web process or on a worker's connection; `after` is after the
+commit and before anybody is answered, `before` may be in the middle of a transaction. If it does not come there for
+long, it dies at the next point there is. It writes down where it died.
 `CHAOS_MUTATION` breaks a promise (see mutations.py), so that the checker can show that it notices.
 """
 
@@ -15,6 +16,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -22,11 +24,13 @@ from typing import Any
 from tests.chaos import census
 
 DIED = "died at "
-#: Statements of the ledger around which a process may die.
+#: Statements of the ledger around which a web process may die.
 STATEMENTS = ("submit", "claim", "acknowledge", "checkpoint", "finish", "release", "extend")
+#: Those around which a worker may die that looks for what is due, and fires it.
+SWEPT = ("sweep", "due_timers", "finish", "exhaust")
 #: A process at work comes to most points all the time, to some only when somebody asks for it.
 LONG_SECONDS = 15.0
-FAILPOINTS = tuple(f"{when}-{name}" for name in STATEMENTS for when in ("before", "after"))
+FAILPOINTS = tuple(f"{when}-{name}" for name in (*STATEMENTS, *SWEPT) for when in ("before", "after"))
 
 
 def arm(spec: str) -> None:
@@ -38,9 +42,12 @@ def arm(spec: str) -> None:
     point, _, times = spec.partition(":")
     if point not in FAILPOINTS:
         raise SystemExit(f"There is no failpoint {point!r}.")
-    from intents import coalescer
+    from django.db import connection as here
 
-    execute = coalescer._execute
+    from intents import coalescer, ledger
+
+    execute, execute_now, attempt = coalescer._execute, ledger._execute, ledger._attempt
+    run = threading.local()
     left = int(times or 1)
     began: float | None = None
 
@@ -58,7 +65,19 @@ def arm(spec: str) -> None:
         reach(f"after-{statement[0]}")
         return rows
 
-    coalescer._execute = mortal
+    def mortal_now(statement: Any) -> Any:
+        reach(f"before-{statement[0]}")
+        run.names = [*getattr(run, "names", ()), statement[0]]
+        return execute_now(statement)
+
+    def mortal_attempt(operation: Any) -> Any:
+        run.names = []
+        answer = attempt(operation)
+        for name in () if here.in_atomic_block else run.names:
+            reach(f"after-{name}")
+        return answer
+
+    coalescer._execute, ledger._execute, ledger._attempt = mortal, mortal_now, mortal_attempt
 
 
 def main() -> None:

@@ -57,7 +57,7 @@ class Network:
         assert json.loads(self._process.stdout.readline())["listening"] == len(routes)
 
     def set(self, name: str, mode: str) -> int:
-        """Have a route behave like that; how much it has mistreated so far."""
+        """Have a route behave like that; how much it has mistreated since it was told how before."""
         assert self._process
         assert self._process.stdin
         assert self._process.stdout
@@ -69,15 +69,16 @@ class Network:
         return int(said["touched"])
 
     @contextmanager
-    def broken(self, mode: str, *names: str) -> Iterator[None]:
-        """Break these routes for a while."""
+    def broken(self, mode: str, *names: str) -> Iterator[dict[str, int]]:
+        """Break these routes for a while; afterwards what is given says how much each has mistreated."""
+        mistreated = dict.fromkeys(names, 0)
         try:
             for name in names:
                 self.set(name, mode)
-            yield
+            yield mistreated
         finally:
             for name in names:
-                self.set(name, "pass")
+                mistreated[name] = self.set(name, "pass")
 
     def stop(self) -> None:
         for listener in self._listeners.values():

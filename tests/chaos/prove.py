@@ -1,4 +1,7 @@
-"""Break promises on purpose, each in a run of its own, and see that the checker objects by the right name."""
+"""Break promises on purpose, each in a run of its own, and see that the checker objects by the right name.
+
+What came of it is written into docs/chaos.md, if all have been tried.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,12 @@ import random
 import sys
 from pathlib import Path
 
+from tests.audit.report import tree
+from tests.chaos import report
 from tests.chaos.__main__ import run, say
 from tests.chaos.mutations import MUTATIONS
 from tests.chaos.profiles import Profile
+from tests.chaos.report import PAGE
 from tests.chaos.world import fresh_directory
 
 #: The faults under which a broken promise shows, some times over.
@@ -22,7 +28,11 @@ def main() -> int:
     parser.add_argument("--directory", type=Path)
     options = parser.parse_args()
     directory = options.directory or fresh_directory()
-    unnoticed = [name for name in options.mutations or MUTATIONS if not is_noticed(name, directory / name)]
+    commit = tree()
+    noticed = {name: is_noticed(name, directory / name) for name in options.mutations or MUTATIONS}
+    if len(noticed) == len(MUTATIONS):
+        PAGE.write_text(report.proven(PAGE.read_text(), noticed, commit))
+    unnoticed = [name for name, so in noticed.items() if not so]
     say(f"not noticed: {', '.join(unnoticed)}" if unnoticed else "every broken promise was noticed")
     return 1 if unnoticed else 0
 

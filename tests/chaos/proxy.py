@@ -46,19 +46,22 @@ class Route:
         self._writers: set[asyncio.StreamWriter] = set()
         self._muted: set[asyncio.StreamWriter] = set()
         self.random = random.Random(name)
-        self.touched = 0  # chunks that a mode other than `pass` has treated
+        #: what the present mode has treated: chunks of answers, or the connections that were there when it began
+        self.touched = 0
 
     async def listen(self) -> None:
         await asyncio.start_server(self._serve, sock=self.listener, backlog=2048)
 
-    def become(self, mode: str) -> None:
-        """Treat connections like that from now on."""
+    def become(self, mode: str) -> int:
+        """Treat connections like that from now on; how much was treated in the way before."""
         before, self.mode = self.mode, mode
+        touched, self.touched = self.touched, len(self._writers) // 2 if mode in ("freeze", "cut") else 0
         (self._open.clear if mode == "freeze" else self._open.set)()
         if before == "mute":
             self._abort(self._muted)
         if mode == "cut":
             self._abort(self._writers)
+        return touched
 
     def _abort(self, writers: set[asyncio.StreamWriter]) -> None:
         for writer in list(writers):
@@ -150,8 +153,8 @@ async def serve(routes: dict[str, Any]) -> None:
     while line := await lines.readline():
         told = json.loads(line)
         route = found[told["route"]]
-        route.become(told["mode"])
-        _say({"route": route.name, "mode": route.mode, "touched": route.touched})
+        touched = route.become(told["mode"])
+        _say({"route": route.name, "mode": route.mode, "touched": touched})
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:

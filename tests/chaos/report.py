@@ -1,4 +1,4 @@
-"""What is written down of a run: facts as JSON, and a page that people read."""
+"""What is written down of a run: facts as JSON, and what docs/chaos.md tells of it between its marks."""
 
 from __future__ import annotations
 
@@ -8,10 +8,16 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+from bench.table import replaced
 from tests.chaos.faults import FAULTS
 from tests.chaos.mutations import MUTATIONS
 from tests.chaos.profiles import Profile
+from tests.servers import REPOSITORY
 
+PAGE = REPOSITORY / "docs" / "chaos.md"
+#: The marks between which docs/chaos.md is written.
+RUN, PROVEN = "the last full run", "broken on purpose"
+HEAD = ("Broken promise", "Shows under", "Check that has to object", "It did")
 #: The requests that the page counts, as people call them.
 DOINGS = {
     "submit": "one intent, over HTTP",
@@ -29,33 +35,6 @@ DOINGS = {
     "resume": "resume it",
     "spy": "ask for another tenant's intent",
 }
-
-INTRODUCTION = """# Chaos
-
-This page is written by `make chaos PROFILE=night`, or by any other run that is told to with `--page`; nobody types its
-figures.
-
-`make chaos` starts a complete Perdure of real processes (two web, worker and beat, PostgreSQL, Valkey), several tenants
-with agents of all kinds (the package `axme` as it is, this repository's client, one on the bare websocket that says all
-twice and in the wrong order), and a load that submits, repeats itself, cancels, retries, waits and watches. Between all
-of them are wires that can be cut. A nemesis breaks one thing after the other, by a schedule that follows from a seed.
-Then a checker decides: a program of its own, which knows what each client was told (a line before each request, a line
-after) and what is stored, and imports nothing of Perdure.
-
-```
-make chaos                          # some minutes
-make chaos PROFILE=night            # an hour of faults; writes this page
-make chaos SEED=4711                # the same schedule again
-make chaos-mutations                # breaks promises on purpose: each has to be noticed
-```
-
-It prints its seed and where history, rows and logs are kept, and writes `chaos-report.json`; the exit code is 1 if a
-promise was broken. `python -m tests.chaos --only "kill PostgreSQL" --minutes 1` tries one fault, and
-`python -m tests.chaos.checker DIRECTORY` judges a kept run again. As root the data directory is on a small disk of its
-own, which one fault fills; and, with iproute2, one web process and two agents of each tenant are in network namespaces
-of their own, whose cables are pulled. Where that cannot be had, a proxy freezes connections instead, and the run says
-so. The other build of the rolling restart is the oldest of the last twenty commits that knows the same database.
-"""
 
 
 def facts(
@@ -80,16 +59,32 @@ def facts(
     }
 
 
-def page(facts: dict[str, Any]) -> str:
-    """docs/chaos.md."""
-    return "\n".join(_lines(facts)) + "\n"
+def page(before: str, facts: dict[str, Any]) -> str:
+    """The page as it was, but that it tells of this run.
+
+    Raises:
+        ValueError: it does not say where.
+    """
+    return replaced(before, RUN, "\n".join(_lines(facts)))
+
+
+def proven(before: str, noticed: dict[str, bool], commit: str) -> str:
+    """The page as it was, but that it tells which promises, broken on purpose on this commit, were noticed.
+
+    Raises:
+        ValueError: it does not say where.
+    """
+    day = datetime.now(UTC).date().isoformat()
+    rows = [
+        (name, ", ".join(MUTATIONS[name].faults), f"`{MUTATIONS[name].red}`", "yes" if so else "**no**")
+        for name, so in noticed.items()
+    ]
+    lines = [f"Tried on {day}, on commit {commit}.", "", *_table(HEAD, rows)]
+    return replaced(before, PROVEN, "\n".join(lines))
 
 
 def _lines(facts: dict[str, Any]) -> Iterator[str]:
     figures = facts["figures"]
-    yield from _introduction()
-    yield "## The run that this page tells of"
-    yield ""
     yield from _table(("", ""), _run(facts))
     yield ""
     yield from _table(
@@ -118,14 +113,6 @@ def _lines(facts: dict[str, Any]) -> Iterator[str]:
     )
     yield ""
     yield "Unknown: no answer in time, a broken connection, a 5xx, or the death of who asked: it may have been done."
-
-
-def _introduction() -> Iterator[str]:
-    mutations = ", ".join(f"{each.name} → `{each.red}`" for each in MUTATIONS.values())
-    yield INTRODUCTION
-    yield "Proven to be noticed: the invented runs of `tests/chaos/test_checker.py`, and in real processes"
-    yield f"{mutations}."
-    yield ""
 
 
 def _run(facts: dict[str, Any]) -> list[tuple[str, str]]:

@@ -77,9 +77,10 @@ class Tenant:
         command = world.on_its_machine(route, [sys.executable, "-m", f"tests.chaos.clients.{module}"])
         return Process(route, command, environment, world.directory / f"{route}.log")
 
-    def load_configuration(self, world: World, pace: float) -> dict[str, Any]:
-        """What the tenant's load is told."""
+    def load_configuration(self, world: World, pace: float, seed: int) -> dict[str, Any]:
+        """What the tenant's load is told; what it throws dice for follows from the seed."""
         return {
+            "seed": seed,
             "history": str(world.directory / "history"),
             "name": f"load-{self.number}",
             "tenant": self.slug,

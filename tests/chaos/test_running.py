@@ -9,11 +9,15 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.db.models.functions import Now
 
+from intents.models import Timer
 from tests.chaos import builds, census, nemesis, report
 from tests.chaos.checker.figures import figures
 from tests.chaos.checker.verdicts import CHECKS, judge
@@ -26,6 +30,7 @@ from tests.chaos.network import Network
 from tests.chaos.profiles import ESSENTIAL, PROFILES, schedule
 from tests.chaos.resp import Messages
 from tests.chaos.stories import good
+from tests.intents.factories import make_intent, make_recipient
 from tests.servers import REPOSITORY, wait_until
 
 
@@ -119,7 +124,35 @@ def test_a_process_dies_at_its_failpoint_and_not_before(tmp_path: Path) -> None:
         )
         assert (died.returncode, died.stdout.count("did")) == (-9, done), died.stderr
         assert died.stderr.endswith(f"died at {failpoint.partition(':')[0]}\n")
-    assert {"before-finish", "after-finish"} <= set(FAILPOINTS)
+    assert {"before-finish", "after-finish", "before-due_timers", "after-due_timers"} <= set(FAILPOINTS)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("point", ["before-due_timers", "after-due_timers"])
+def test_a_worker_dies_before_or_after_what_it_commits(point: str) -> None:
+    intent = make_intent(make_recipient(), ttl_seconds=60)
+    Timer.objects.filter(intent=intent).update(due_at=Now() - timedelta(minutes=1))
+    code = (
+        "import sys; import django; django.setup()\n"
+        "from tests.chaos.launch import arm; arm(sys.argv[1])\n"
+        "from intents.sweep import sweep; sweep()"
+    )
+
+    server, _, _ = os.environ["DATABASE_URL"].rpartition("/")
+    environment = {**os.environ, "DATABASE_URL": f"{server}/{connection.settings_dict['NAME']}"}
+    died = subprocess.run(
+        [sys.executable, "-c", code, point],
+        cwd=REPOSITORY,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert died.returncode == -9, died.stderr
+    assert died.stderr.endswith(f"died at {point}\n")
+    intent.refresh_from_db()
+    assert (intent.status == "TIMED_OUT") == point.startswith("after")
 
 
 def test_an_earlier_build_is_another_commit_that_knows_the_same_database(tmp_path: Path) -> None:
@@ -175,7 +208,7 @@ def test_a_frozen_wire_holds_what_is_sent_and_closes_nothing(echo: tuple[Network
         there.settimeout(0.5)
         with pytest.raises(TimeoutError):
             there.recv(10)
-        echo[0].set("wire", "pass")
+        assert echo[0].set("wire", "pass") == 1
         there.settimeout(20)
         assert there.recv(10) == b"hello"
 
@@ -202,6 +235,7 @@ def test_a_cut_wire_resets(echo: tuple[Network, socket.socket]) -> None:
         echo[0].set("wire", "cut")
         with pytest.raises(ConnectionResetError):
             client.recv(10)
+        assert echo[0].set("wire", "pass") == 1
 
 
 #: Says a word to who listens there, and then each word that it is told.
@@ -320,7 +354,7 @@ def told(spoil: bool) -> dict[str, Any]:
 
 def test_the_page_has_the_seed_every_fault_and_every_check() -> None:
     facts = json.loads(json.dumps(told(spoil=False)))
-    page = report.page(facts)
+    page = report.page(report.PAGE.read_text(), facts)
 
     assert facts["all_kept"] is True
     assert "| Seed | 4711 |" in page
@@ -334,4 +368,14 @@ def test_the_page_hides_no_broken_promise() -> None:
     facts = told(spoil=True)
 
     assert facts["all_kept"] is False
-    assert "**no**" in report.page(facts)
+    assert "**no**" in report.page(report.PAGE.read_text(), facts)
+
+
+def test_the_page_says_which_broken_promise_was_not_noticed() -> None:
+    before = report.PAGE.read_text()
+    noticed = dict.fromkeys(MUTATIONS, True)
+
+    assert "**no**" not in report.proven(before, noticed, "abc1234")
+    page = report.proven(before, {**noticed, "doorbell-only": False}, "abc1234")
+    assert "| doorbell-only | drop all rings | `delivered-without-rings` | **no** |" in page
+    assert "on commit abc1234" in page

@@ -84,13 +84,13 @@ class World(Running):
             own = {
                 "DATABASE_URL": f"postgresql://perdure@{self.network.address(f'db-{name}')}/perdure",
                 "REDIS_URL": f"redis://{self.network.address(f'valkey-{name}')}/0",
-                "CHAOS_CENSUS": str(self.directory / f"census-{name}.json"),
             }
-            process.environment = {**process.environment, **VARIABLES, **own}
+            if isinstance(process, Web):
+                own["CHAOS_CENSUS"] = str(self.directory / f"census-{name}.json")
             if self.mutation:
-                process.environment = {**process.environment, "CHAOS_MUTATION": self.mutation}
-            if self.mutation or isinstance(process, Web):
-                process.command = self.on_its_machine(name, [*LAUNCH, name.partition("-")[0]])
+                own["CHAOS_MUTATION"] = self.mutation
+            process.environment = {**process.environment, **VARIABLES, **own}
+            process.command = self.on_its_machine(name, [*LAUNCH, name.partition("-")[0]])
         backends = [f"{web.host}:{web.port}" for web in self.web]
         self.route("front", *backends)
         for number in range(self.tenant_count):
@@ -125,12 +125,17 @@ class World(Running):
 
     @contextmanager
     def parted(self, *routes: str) -> Iterator[str]:
-        """Let nothing go over these routes, and close nothing. Says how."""
+        """Let nothing go over these routes, and close nothing. Says how.
+
+        Raises:
+            AssertionError: nobody was connected by one of them.
+        """
         cables = [name for name in routes if name in self.links]
         wires = [name for name in routes if name not in self.links]
-        with pulled(*(self.links[name] for name in cables)), self.network.broken("freeze", *wires):
-            hows = ((cables, "cable pulled"), (wires, "connections frozen"))
+        hows = ((cables, "cable pulled"), (wires, "connections frozen"))
+        with pulled(*(self.links[name] for name in cables)), self.network.broken("freeze", *wires) as frozen:
             yield "; ".join(f"{', '.join(names)}: {how}" for names, how in hows if names)
+        assert all(frozen.values()), f"nobody was connected: {frozen}"
 
     def parts(self) -> list[tuple[Process, str]]:
         webs: list[tuple[Process, str]] = [(web, f"web-{number}") for number, web in enumerate(self.web)]
@@ -183,10 +188,10 @@ class World(Running):
         """So many seconds of a machine that is ours."""
         return seconds * self.slowness
 
-    def start_load(self, pace: float) -> None:
+    def start_load(self, pace: float, seed: int) -> None:
         """Let everybody submit."""
         for tenant in self.tenants:
-            config = tenant.load_configuration(self, pace)
+            config = tenant.load_configuration(self, pace, seed)
             with (self.directory / f"load-{tenant.number}.log").open("ab") as log:
                 self.loads.append(
                     subprocess.Popen(
@@ -253,7 +258,7 @@ class World(Running):
                 " JOIN agents_organization AS organization ON organization.id = intent.organization_id"
                 " WHERE organization.slug = %s ORDER BY intent.id DESC LIMIT 2000"
             )
-            config = tenant.load_configuration(self, 1) | {
+            config = tenant.load_configuration(self, 1, 0) | {
                 "urls": [self.url(f"web-{number}") for number in range(WEBS)],
                 "intents": [row[0] for row in self.rows(query, tenant.slug)],
                 "sample": sample,

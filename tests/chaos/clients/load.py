@@ -35,7 +35,7 @@ class Load:
     def __init__(self, config: dict[str, Any]) -> None:
         self.config = config
         self.tenant: str = config["tenant"]
-        self.chance = random.Random(config["name"] + str(time.time()))
+        self.chance = random.Random(f"{config['seed']} {config['name']}")
         self.journal = Journal(Path(config["history"]), config["name"])
         self.asker = Asker(
             self.journal, self.tenant, config["key"], config["urls"], self.chance, config["patience"]

@@ -47,9 +47,10 @@ def freeze_moment(world: World, chance: random.Random) -> str:
     for agent in frozen:
         agent.freeze()
     time.sleep(chance.uniform(1, 4.5))
+    stopped = [agent.name for agent in frozen if agent.is_frozen()]
     for agent in frozen:
         agent.thaw()
-    return ", ".join(agent.name for agent in frozen) + " were frozen"
+    return f"{', '.join(stopped)} were frozen" if len(stopped) == len(frozen) else ""
 
 
 @fault("poison", 9)
@@ -82,11 +83,11 @@ def read_slowly(world: World, chance: random.Random) -> str:
     tenant = chance.choice(world.tenants)
     route = f"{chance.choice(('axme', 'socket-a', 'load'))}-{tenant.number}"
     ids = [row[0] for row in world.rows("SELECT id::text FROM intents_intent ORDER BY id DESC LIMIT 30")]
-    with ExitStack() as opened, world.network.broken("slow", route):
+    with ExitStack() as opened, world.network.broken("slow", route) as trickled:
         for intent_id in ids:
             stopped = opened.enter_context(sockets.create_connection((world.web[0].host, world.web[0].port)))
             path = f"/v1/intents/{intent_id}/events/stream?since=0"
             request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nx-api-key: {tenant.key}\r\n\r\n"
             stopped.sendall(request.encode())  # and never reads
         time.sleep(chance.uniform(2, 4))
-    return f"{len(ids)} streams were not read, {route} trickled"
+    return f"{len(ids)} streams were not read, {trickled[route]} answers of {route} trickled" if ids else ""

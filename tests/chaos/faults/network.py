@@ -50,45 +50,40 @@ def part_database(world: World, chance: random.Random) -> str:
 def reset(world: World, chance: random.Random) -> str:
     """Connections of agents and of the load are reset, and refused for a second."""
     routes = chance.sample(_tenant_routes(world, "axme", "socket-a", "socket-b", "load"), 3)
-    with world.network.broken("cut", *routes):
+    with world.network.broken("cut", *routes) as reset:
         time.sleep(chance.uniform(0.3, 1))
-    return f"{', '.join(routes)} were reset"
+    return ", ".join(f"{count} connections of {name}" for name, count in reset.items() if count)
 
 
 @fault("lose answers", 6)
 def lose_answers(world: World, chance: random.Random) -> str:
     """Requests arrive and are done, and their answers vanish: clients time out after the commit."""
     route = f"load-{chance.choice(world.tenants).number}"
-    world.network.set(route, "mute")
-    time.sleep(world.patience(4) + chance.uniform(0.5, 2))
-    lost = world.network.set(route, "pass")
-    return f"{lost} answers of {route} were lost" if lost else ""
+    with world.network.broken("mute", route) as lost:
+        time.sleep(world.patience(4) + chance.uniform(0.5, 2))
+    return f"{lost[route]} answers of {route} were lost" if lost[route] else ""
 
 
 @fault("drop all rings", 9)
 def drop_rings(world: World, chance: random.Random) -> str:
     """The doorbell takes every ring and none arrives; work comes all the same, by everybody's own look."""
     routes = [f"valkey-web-{number}" for number in range(len(world.web))]
-    before = [world.network.set(route, "deaf") for route in routes]
-    try:
+    with world.network.broken("deaf", *routes) as dropped:
         time.sleep(0.5)
         for _ in range(2):
             _probe(world, chance, "all rings were dropped")
-    finally:
-        after = [world.network.set(route, "pass") for route in routes]
-    dropped = sum(after) - sum(before)
-    return f"{dropped} messages were dropped" if dropped else ""
+    count = sum(dropped.values())
+    return f"{count} messages were dropped" if count else ""
 
 
 @fault("shuffle rings", 5)
 def shuffle_rings(world: World, chance: random.Random) -> str:
     """Rings arrive twice and in another order."""
     routes = [f"valkey-web-{number}" for number in range(len(world.web))]
-    before = [world.network.set(route, "shuffle") for route in routes]
-    time.sleep(chance.uniform(3, 5))
-    after = [world.network.set(route, "pass") for route in routes]
-    shuffled = sum(after) - sum(before)
-    return f"{shuffled} messages were doubled and shuffled" if shuffled else ""
+    with world.network.broken("shuffle", *routes) as shuffled:
+        time.sleep(chance.uniform(3, 5))
+    count = sum(shuffled.values())
+    return f"{count} messages were doubled and shuffled" if count else ""
 
 
 def _probe(world: World, chance: random.Random, during: str) -> None:

@@ -6,11 +6,13 @@ import random
 import signal
 import sys
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tests.chaos import builds
 from tests.chaos.faults.registry import NotHere, fault
-from tests.chaos.launch import DIED, FAILPOINTS
+from tests.chaos.faults.submitting import submit
+from tests.chaos.launch import DIED, STATEMENTS, SWEPT
 from tests.servers import Process, Web, wait_until
 
 if TYPE_CHECKING:
@@ -18,8 +20,8 @@ if TYPE_CHECKING:
 
 #: Who is told to stop finishes what it has in hand.
 STOP_SECONDS = 30
-#: Points that a web process comes to all the time.
-BUSY_POINTS = tuple(each for each in FAILPOINTS if "release" not in each)
+#: Statements that a web process comes to all the time.
+BUSY = tuple(name for name in STATEMENTS if name != "release")
 
 
 @fault("kill a web process", 5)
@@ -58,24 +60,35 @@ def kill_worker(world: World, chance: random.Random) -> str:
     return "the worker was killed" if landed else ""
 
 
-@fault("kill an agent", 2)
+@fault("kill an agent", 8)
 def kill_agent(world: World, chance: random.Random) -> str:
-    """SIGKILL to two agents in the middle of their work; their keeper starts them again."""
-    agents = [agent for agent in world.agents if agent.is_running() and not agent.name.startswith("poisoned")]
-    doomed = chance.sample(agents, 2)
-    for agent in doomed:
-        agent.kill()
-        time.sleep(chance.uniform(0, 0.3))
-    for agent in doomed:
-        wait_until(agent.is_running, world.patience(10), f"{agent.name} is back")
-    return ", ".join(agent.name for agent in doomed) + " were killed"
+    """SIGKILL to two agents in the middle of their work, which is begun again; their keeper starts them again."""
+    cut_short = {}
+    for kind in ("socket", "axme"):
+        tenant = chance.choice(world.tenants)
+        payload = {"work": 3.0, "steps": 1}
+        intent_id = submit(world, tenant, kind, payload=payload, max_delivery_attempts=10)
+        begun = partial(world.runs_of, intent_id)
+        who = wait_until(begun, world.patience(20), f"{kind} begins")[0]["who"]
+        next(agent for agent in world.agents if agent.name == who).kill()
+        cut_short[who] = begun
+    for who, begun in cut_short.items():
+        wait_until(lambda: len(begun()) > 1, world.patience(30), f"the work of {who} is begun again")  # noqa: B023
+    return ", ".join(cut_short) + " were killed at work"
 
 
 @fault("die at a failpoint", 9)
 def failpoint(world: World, chance: random.Random) -> str:
     """A web process kills itself right before or after a statement of the ledger: a commit whose answer nobody gets."""
-    web, point = chance.choice(world.web), chance.choice(BUSY_POINTS)
-    return _die_at(world, web, f"{point}:{chance.randint(1, 12)}")
+    point = f"{chance.choice(('before', 'after'))}-{chance.choice(BUSY)}"
+    return _die_at(world, chance.choice(world.web), f"{point}:{chance.randint(1, 12)}")
+
+
+@fault("die at a failpoint of the worker", 9)
+def failpoint_worker(world: World, chance: random.Random) -> str:
+    """The worker kills itself around a statement of its sweep: what is overdue has ended, unannounced, or has not."""
+    point = f"{chance.choice(('before', 'after'))}-{chance.choice(SWEPT)}"
+    return _die_at(world, world.worker, f"{point}:{chance.randint(1, 3)}")
 
 
 @fault("die after the commit of a submission", 9)
@@ -84,24 +97,25 @@ def failpoint_submit(world: World, chance: random.Random) -> str:
     return _die_at(world, chance.choice(world.web), f"after-submit:{chance.randint(1, 5)}")
 
 
-def _die_at(world: World, web: Web, point: str) -> str:
-    web.stop(world.patience(STOP_SECONDS))
-    plain = web.environment
-    web.environment = {**plain, "CHAOS_FAILPOINT": point}
+def _die_at(world: World, process: Process, point: str) -> str:
+    process.stop(world.patience(STOP_SECONDS))
+    plain = process.environment
+    process.environment = {**plain, "CHAOS_FAILPOINT": point}
     try:
-        web.start()
-        wait_until(lambda: not web.is_running(), world.patience(45), f"{web.name} dies at {point}")
-        landed = web.returncode == -signal.SIGKILL
+        process.start()
+        wait_until(lambda: not process.is_running(), world.patience(45), f"{process.name} dies at {point}")
+        landed = process.returncode == -signal.SIGKILL
     except AssertionError:
         landed = False
     finally:
-        web.environment = plain
-        if web.is_running():
-            web.kill()
-        web.start()
-        web.wait()
-    where = web.log.read_text(errors="replace").rpartition(DIED)[2].partition("\n")[0]
-    return f"{web.name} died at {where}" if landed else ""
+        process.environment = plain
+        if process.is_running():
+            process.kill()
+        process.start()
+        if isinstance(process, Web):
+            process.wait()
+    where = process.log.read_text(errors="replace").rpartition(DIED)[2].partition("\n")[0]
+    return f"{process.name} died at {where}" if landed else ""
 
 
 @fault("rolling restart", 9)
