@@ -27,7 +27,7 @@ DIED = "died at "
 #: Statements of the ledger around which a web process may die.
 STATEMENTS = ("submit", "claim", "acknowledge", "checkpoint", "finish", "release", "extend")
 #: Those around which a worker may die that looks for what is due, and fires it.
-SWEPT = ("sweep", "due_timers", "finish", "exhaust")
+SWEPT = ("sweep", "due_timers", "finish")
 #: A process at work comes to most points all the time, to some only when somebody asks for it.
 LONG_SECONDS = 15.0
 FAILPOINTS = tuple(f"{when}-{name}" for name in (*STATEMENTS, *SWEPT) for when in ("before", "after"))
