@@ -1,4 +1,7 @@
-"""Writes what was measured into docs/performance.md: `python -m bench.table figures.json [more.json …]`."""
+"""Writes what was measured into docs/performance.md, and what stands beside others into the README, too.
+
+python -m bench.table figures.json [more.json …]
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,8 @@ from typing import Any
 
 from bench.peers import table as peers
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
+REPOSITORY = Path(__file__).resolve().parents[1]
+PAGE, README = REPOSITORY / "docs" / "performance.md", REPOSITORY / "README.md"
 OURS, BESIDE, COSTS = "measured", "measured beside", "processor time"
 #: The parts of a run whose processor time is measured, as the page calls them.
 PARTS = {
@@ -40,6 +44,7 @@ def main() -> None:
     page = replaced(PAGE.read_text(), OURS, ours(found))
     if any(name.startswith("peer_") for name in found):
         page = replaced(page, BESIDE, peers.tables(found))
+        README.write_text(replaced(README.read_text(), BESIDE, peers.side_by_side(found)))
     if table := costs(found):
         page = replaced(page, COSTS, table)
     PAGE.write_text(page)

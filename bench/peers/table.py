@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bench.peers.catalogue import PEERS
+from bench.peers.catalogue import PEERS, Entry
 
 #: row → its figures for: one call each, in batches, checkpoints, submission to handler
 OURS = {
@@ -22,24 +22,33 @@ Figures = Mapping[str, Mapping[str, Any]]
 
 
 def tables(figures: Figures) -> str:
-    """Who was how fast, then what each is and how it was set. What was not measured is a dash."""
+    """Who was how fast, then what each is and how it was set."""
+    about = ["| | Measured | Settings | What it does not do |", "| --- | --- | --- | --- |"]
+    for entry in PEERS:
+        if theirs := _theirs(entry, figures):
+            versions = next(figure["note"] for figure in theirs if figure).split(", ")[-1]
+            about.append(f"| {entry.title} | {versions} | {entry.settings} | {entry.lacks} |")
+    return "\n".join([machine(figures), "", side_by_side(figures), "", *about])
+
+
+def side_by_side(figures: Figures) -> str:
+    """Who was how fast. What was not measured is a dash."""
     rows = [
-        ("| | one call each | in batches | checkpoints | submit → handler, p50, p99 |"),
+        "| | one call each | in batches | checkpoints | submit → handler, p50, p99 |",
         "| --- | --- | --- | --- | --- |",
     ]
     for title, names in OURS.items():
         rows.append(_row(title, [figures.get(name) for name in names]))
-    measured = []
     for entry in PEERS:
-        theirs = [figures.get(f"peer_{entry.name}.{what}") for what in THEIRS]
-        if any(theirs):
-            measured.append((entry, next(figure["note"] for figure in theirs if figure)))
+        if theirs := _theirs(entry, figures):
             rows.append(_row(entry.title, theirs))
-    about = ["| | Measured | Settings | What it does not do |", "| --- | --- | --- | --- |"]
-    for entry, note in measured:
-        versions = note.split(", ")[-1]
-        about.append(f"| {entry.title} | {versions} | {entry.settings} | {entry.lacks} |")
-    return "\n".join([machine(figures), "", *rows, "", *about])
+    return "\n".join(rows)
+
+
+def _theirs(entry: Entry, figures: Figures) -> list[Mapping[str, Any] | None]:
+    """Its figures, in the order of the columns; none at all if it was not measured."""
+    theirs = [figures.get(f"peer_{entry.name}.{what}") for what in THEIRS]
+    return theirs if any(theirs) else []
 
 
 def _row(title: str, figures: list[Mapping[str, Any] | None]) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 
 from tests.chaos import nemesis, report
 from tests.chaos.profiles import MOST_OVERTIME, PROFILES, Profile, schedule
-from tests.chaos.report import PAGE
+from tests.chaos.report import PAGE, README
 from tests.chaos.world import World, fresh_directory
 from tests.servers import REPOSITORY, wait_until
 
@@ -60,6 +60,8 @@ def main() -> int:
     options.report.write_text(json.dumps(facts, indent=1) + "\n")
     if page := options.page or (PAGE if profile.is_full and not options.only else None):
         page.write_text(report.page(PAGE.read_text(), facts))
+        if page == PAGE:
+            README.write_text(report.told_shortly(README.read_text(), facts))
     outcome = "every promise was kept" if facts["all_kept"] else "a promise was BROKEN"
     say(f"{outcome}; seed {options.seed}, {options.report}")
     return 0 if facts["all_kept"] else 1

@@ -14,7 +14,7 @@ from tests.chaos.mutations import MUTATIONS
 from tests.chaos.profiles import Profile
 from tests.servers import REPOSITORY
 
-PAGE = REPOSITORY / "docs" / "chaos.md"
+PAGE, README = REPOSITORY / "docs" / "chaos.md", REPOSITORY / "README.md"
 #: The marks between which docs/chaos.md is written.
 RUN, PROVEN = "the last full run", "broken on purpose"
 HEAD = ("Broken promise", "Shows under", "Check that has to object", "It did")
@@ -66,6 +66,22 @@ def page(before: str, facts: dict[str, Any]) -> str:
         ValueError: it does not say where.
     """
     return replaced(before, RUN, "\n".join(_lines(facts)))
+
+
+def told_shortly(before: str, facts: dict[str, Any]) -> str:
+    """The README as it was, but that it tells of this run in a sentence.
+
+    Raises:
+        ValueError: it does not say where.
+    """
+    figures = facts["figures"]
+    faults = f"{sum(figures['faults'].values()):,} faults of {len(figures['faults'])} kinds"
+    minutes = f"{figures['minutes_of_faults']:.0f} minutes"
+    kept = "every promise kept, none lost and none ended twice" if facts["all_kept"] else "a promise BROKEN"
+    run = f"(seed {facts['seed']}, {facts['at']})"
+    return replaced(
+        before, RUN, f"{figures['intents']:,} intents under {faults} in {minutes}: **{kept}** {run}."
+    )
 
 
 def proven(before: str, noticed: dict[str, bool], commit: str) -> str:

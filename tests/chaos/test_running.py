@@ -362,6 +362,8 @@ def test_the_page_has_the_seed_every_fault_and_every_check() -> None:
     assert all(f"`{name}`" in page for name in CHECKS if name != "load-was-real")
     assert "**no**" not in page
     assert "Skipped: fill the disk: no root." in page
+    shortly = report.told_shortly(report.README.read_text(), facts)
+    assert "**every promise kept, none lost and none ended twice** (seed 4711, " in shortly
 
 
 def test_the_page_hides_no_broken_promise() -> None:
@@ -369,6 +371,7 @@ def test_the_page_hides_no_broken_promise() -> None:
 
     assert facts["all_kept"] is False
     assert "**no**" in report.page(report.PAGE.read_text(), facts)
+    assert "**a promise BROKEN** (seed 4711, " in report.told_shortly(report.README.read_text(), facts)
 
 
 def test_the_page_says_which_broken_promise_was_not_noticed() -> None:
