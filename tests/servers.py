@@ -75,13 +75,21 @@ class Running:
 
 
 class Process:
-    """One process of a Perdure. `log` is the file with all it wrote."""
+    """One process of a Perdure. `log` is the file with all it wrote, `code` the directory of the build that it runs."""
 
-    def __init__(self, name: str, command: list[str], environment: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        command: list[str],
+        environment: Mapping[str, str],
+        log: Path,
+        code: Path = REPOSITORY,
+    ) -> None:
         self.name = name
         self.command = command
         self.environment = environment
         self.log = log
+        self.code = code
         self._popen: subprocess.Popen[bytes] | None = None
 
     @property
@@ -93,7 +101,9 @@ class Process:
         with self.log.open("ab") as log:
             self._popen = subprocess.Popen(
                 self.command,
-                env=dict(self.environment),
+                # Both, for Celery looks into the directory that it runs in before all others.
+                env={**self.environment, "PYTHONPATH": str(self.code)},
+                cwd=self.code,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -138,13 +148,15 @@ class Process:
 class Web(Process):
     """A web process on a port that stays the same over restarts."""
 
-    def __init__(self, number: int, environment: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self, number: int, environment: Mapping[str, str], log: Path, code: Path = REPOSITORY
+    ) -> None:
         self.host = "127.0.0.1"
         with listen(self.host, 0) as free:
             self.port: int = free.getsockname()[1]
         own = {"PERDURE_HOST": self.host, "PERDURE_PORT": str(self.port)}
         command = [sys.executable, "-m", "controlplane.web"]
-        super().__init__(f"web {number}", command, {**environment, **own}, log)
+        super().__init__(f"web {number}", command, {**environment, **own}, log, code)
 
     @property
     def base_url(self) -> str:
@@ -173,8 +185,15 @@ class Perdure(Running):
     """
 
     def __init__(
-        self, web: int = 1, *, worker: bool = True, server: str = "uvicorn", **variables: str
+        self,
+        web: int = 1,
+        *,
+        worker: bool = True,
+        server: str = "uvicorn",
+        code: Path = REPOSITORY,
+        **variables: str,
     ) -> None:
+        self.code = code
         self.directory = Path(tempfile.mkdtemp(prefix="perdure-"))
         self.home = self.directory / "home"
         self.postgres = services.PostgreSQL(self.home)
@@ -183,7 +202,7 @@ class Perdure(Running):
         self.environment = {
             **inherited,
             "DJANGO_SETTINGS_MODULE": "controlplane.settings.development",
-            "PYTHONPATH": str(REPOSITORY),
+            "PYTHONPATH": str(code),
             "PERDURE_HOME": str(self.home),
             "PERDURE_SERVER": server,
             "DATABASE_URL": services.database_url(self.home),
@@ -191,9 +210,9 @@ class Perdure(Running):
             **variables,
         }
         logs = self.directory
-        self.web = [Web(number, self.environment, logs / f"web-{number}.log") for number in range(web)]
+        self.web = [Web(number, self.environment, logs / f"web-{number}.log", code) for number in range(web)]
         command = [sys.executable, "-m", "controlplane.worker"]
-        self.worker = Process("worker and beat", command, self.environment, logs / "worker.log")
+        self.worker = Process("worker and beat", command, self.environment, logs / "worker.log", code)
         self.has_worker = worker
         self.facts: dict[str, str] = {}
 
@@ -209,7 +228,9 @@ class Perdure(Running):
         self.postgres.start()
         self.valkey.start()
         boot = [sys.executable, "-c", BOOT]
-        booted = subprocess.run(boot, env=self.environment, capture_output=True, text=True, check=False)
+        booted = subprocess.run(
+            boot, env=self.environment, cwd=self.code, capture_output=True, text=True, check=False
+        )
         assert booted.returncode == 0, booted.stderr
         lines = booted.stdout.splitlines()
         self.facts = {name: value for name, _, value in (line.partition("=") for line in lines)}

@@ -18,7 +18,8 @@ from django.db import connection
 from django.db.models.functions import Now
 
 from intents.models import Timer
-from tests.chaos import builds, census, nemesis, report
+from tests import builds
+from tests.chaos import census, nemesis, report
 from tests.chaos.checker.figures import figures
 from tests.chaos.checker.verdicts import CHECKS, judge
 from tests.chaos.faults import FAULTS

@@ -13,8 +13,6 @@ from tests.live import Account, intent
 from tests.operations.nginx import Front
 from tests.servers import wait_until
 
-SUBMITTERS = 4
-
 
 @dataclass
 class Load:
@@ -22,12 +20,13 @@ class Load:
 
     front: Front
     to: Account
+    submitters: int = 4
     accepted: list[str] = field(default_factory=list)
     let_down: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._is_over = threading.Event()
-        self._threads = [threading.Thread(target=self._submit) for _ in range(SUBMITTERS)]
+        self._threads = [threading.Thread(target=self._submit) for _ in range(self.submitters)]
 
     def _submit(self) -> None:
         with self.front.client(headers={"x-api-key": self.front.perdure.key}) as client:

@@ -58,7 +58,7 @@ def need_nginx() -> None:
 class Front(Running):
     """Perdure in production's settings, and nginx before it, which alone speaks TLS."""
 
-    def __init__(self, place: Path) -> None:
+    def __init__(self, place: Path, code: Path = REPOSITORY) -> None:
         self.place = place
         self.port = free_port()
         self.certificate = place / "certificate.pem"
@@ -72,6 +72,7 @@ class Front(Running):
             STATIC_ROOT=str(place / "static"),
             PERDURE_PATH_PREFIX=PREFIX,
             PERDURE_TRUSTED_PROXIES="127.0.0.1",
+            code=code,
         )
         log = place / "nginx.log"
         self.nginx = Process(
@@ -95,8 +96,9 @@ class Front(Running):
 
     def start(self) -> None:
         environment = self.perdure.environment
-        collect = [sys.executable, str(REPOSITORY / "manage.py"), "collectstatic", "--no-input", "-v", "0"]
-        subprocess.run(collect, env=environment, check=True)
+        code = self.perdure.code
+        collect = [sys.executable, str(code / "manage.py"), "collectstatic", "--no-input", "-v", "0"]
+        subprocess.run(collect, env=environment, cwd=code, check=True)
         self.perdure.start()
         (self.place / "nginx.conf").write_text(self.configuration())
         self.nginx.start()

@@ -9,7 +9,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tests.chaos import builds
+from tests import builds
 from tests.chaos.faults.registry import NotHere, fault
 from tests.chaos.faults.submitting import submit
 from tests.chaos.launch import DIED, STATEMENTS, SWEPT
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 #: Who is told to stop finishes what it has in hand.
 STOP_SECONDS = 30
+#: What a build consists of; whatever runs of it leaves compiled files there.
+PARTS = ("controlplane", "agents", "intents")
+KEEPS_WHAT_IT_COMPILES = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": ""}
 #: Statements that a web process comes to all the time.
 BUSY = tuple(name for name in STATEMENTS if name != "release")
 
@@ -136,20 +139,21 @@ def between_builds(world: World, chance: random.Random) -> str:
     except builds.NoBuild as reason:
         raise NotHere(str(reason)) from reason
     parts = chance.sample(world.parts(), len(world.parts()))
-    now = {name: (process.command, process.environment) for process, name in parts}
+    now = {name: (process.command, process.environment, process.code) for process, name in parts}
     try:
         for process, name in parts:
-            # Not from where we are: -P keeps the directory that we run in from being looked at first.
-            earlier = [sys.executable, "-P", "-m", f"controlplane.{name.partition('-')[0]}"]
+            earlier = [sys.executable, "-m", f"controlplane.{name.partition('-')[0]}"]
             process.command = world.on_its_machine(name, earlier)
-            process.environment = {**process.environment, "PYTHONPATH": str(build.directory)}
+            process.environment = {**process.environment, **KEEPS_WHAT_IT_COMPILES}
+            process.code = build.directory
             _replace(world, process)
         time.sleep(chance.uniform(1, 2))
+        landed = all((build.directory / part / "__pycache__").is_dir() for part in PARTS)
     finally:
         for process, name in parts:
-            process.command, process.environment = now[name]
+            process.command, process.environment, process.code = now[name]
             _replace(world, process)
-    return f"all were replaced by those of {build.commit[:10]}, and back"
+    return f"all were replaced by those of {build.commit[:10]}, and back" if landed else ""
 
 
 def _replace(world: World, process: Process) -> None:

@@ -1,4 +1,4 @@
-"""An earlier build of Perdure beside this one: the newest twenty commits back that knows the same database."""
+"""Earlier builds of Perdure, laid out beside this one from the repository's history."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from tests.servers import REPOSITORY
 
 COMMITS_BACK = 20
+MIGRATIONS = ("agents/migrations/0*.py", "intents/migrations/0*.py")
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class NoBuild(Exception):
 
 
 def earlier(directory: Path) -> Build:
-    """Lay out the files of an earlier commit below the directory.
+    """Lay out, below the directory, the oldest of the last twenty commits that knows the same database.
 
     Raises:
         NoBuild: there is no history, or the database has changed with the last commit.
@@ -39,7 +40,24 @@ def earlier(directory: Path) -> Build:
         raise NoBuild("there is no history of this tree, so no other build") from error
     if not fitting:
         raise NoBuild("no earlier commit is here that knows the same database")
-    commit = fitting[-1]
+    return _lay_out(fitting[-1], directory)
+
+
+def before_the_newest_migration(directory: Path) -> Build:
+    """Lay out, below the directory, the last commit that does not know the newest migration.
+
+    Raises:
+        NoBuild: there is no history, or it does not reach back that far.
+    """
+    try:
+        [commit] = _git("log", "-1", "--format=%H", "--diff-filter=A", "HEAD", "--", *MIGRATIONS).split()
+        [before] = _git("rev-list", "--max-count=1", f"{commit}^").split()
+    except (OSError, ValueError, subprocess.CalledProcessError) as error:
+        raise NoBuild("the history of this tree does not reach back behind the newest migration") from error
+    return _lay_out(before, directory)
+
+
+def _lay_out(commit: str, directory: Path) -> Build:
     place = directory / f"build-{commit[:10]}"
     if not place.exists():
         archive = subprocess.run(
