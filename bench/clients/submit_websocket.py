@@ -12,12 +12,16 @@ from bench.clients.process import Configuration, Processor, run, tell, told
 
 
 class Submitter:
-    """Keeps a window of intents without outcome, until its time is over; then waits for the last."""
+    """Keeps a window of intents without outcome, until its time is over; then waits for the last.
+
+    No more than `at_once` of its frames are without an answer, as calls of a client of so many threads would be.
+    """
 
     def __init__(self, of: Configuration) -> None:
         self.intents = Intents(of["to_agent"])
         self.frame: int = of["frame"]
         self.window: int = of["window"]
+        self.at_once: int = of["at_once"]
         self.ends_at = 0.0
         self.sent = self.accepted = self.ended = 0
         self.failure = ""
@@ -37,6 +41,7 @@ class Submitter:
                 for result in frame["results"]:
                     if not result["ok"]:
                         self.fail(f"an intent was not accepted: {result}")
+                self.fill()
             case "error" | "result":
                 self.fail(f"the server refused: {frame}")
         if self.ended == self.accepted == self.sent and time.monotonic() >= self.ends_at > 0:
@@ -46,8 +51,13 @@ class Submitter:
         self.failure = self.failure or why
         self.is_done.set()
 
+    def has_room(self) -> bool:
+        """Whether another frame may leave: for its intents, and for its answer."""
+        unanswered = (self.sent - self.accepted) // self.frame
+        return unanswered < self.at_once and self.sent - self.ended + self.frame <= self.window
+
     def fill(self) -> None:
-        while self.sent - self.ended + self.frame <= self.window and time.monotonic() < self.ends_at:
+        while self.has_room() and time.monotonic() < self.ends_at:
             intents = b",".join([self.intents.next() for _ in range(self.frame)])
             self.socket.send(b'{"type":"submit","ref":%d,"watch":true,"intents":[%b]}' % (self.sent, intents))
             self.sent += self.frame

@@ -13,16 +13,13 @@ from statistics import median
 
 from bench.ceiling import Ceiling
 from bench.options import Options
+from bench.peers import load
 from bench.perdure import Perdure
 from bench.processes import Client
 from bench.report import Figure
 
 WANTED = {"websocket_batched": "≥ 1.0", "websocket_single": "≥ 0.5", "http": "≥ 0.25", "http_batch": ""}
 BACKLOG_AGENTS = 20
-#: The largest part of a run that HTTP keeps in flight.
-HTTP_WINDOW = 512
-#: How many requests with batches are on their way at the same time.
-BATCH_CONNECTIONS = 4
 
 
 @dataclass(slots=True)
@@ -44,19 +41,21 @@ class Bench:
         self.agent_id = perdure.database.agent_id(self.address)
 
     def websocket_batched(self) -> Run:
-        return self._websocket(frame=self.options.frame)
+        return self._websocket(self.options.frame, self.options.window, self.options.window)
 
     def websocket_single(self) -> Run:
-        return self._websocket(frame=1)
+        """Within the limits that peers have, too, who answer calls."""
+        return self._websocket(1, load.WINDOW, load.AT_ONCE)
 
-    def _websocket(self, frame: int) -> Run:
+    def _websocket(self, frame: int, window: int, at_once: int) -> Run:
         url = self.perdure.socket_url
         agent = {"url": url, "key": self.key, "address": self.address, "max_in_flight": 2000}
         submitter = {
             "url": url,
             "key": self.perdure.key,
             "to_agent": self.address,
-            "window": self.options.window,
+            "window": window,
+            "at_once": at_once,
         }
         return self._run(
             lambda: Client("agent_websocket", batched=frame > 1, **agent),
@@ -65,7 +64,7 @@ class Bench:
 
     def http(self) -> Run:
         common = {"url": self.perdure.url, "connections": self.options.connections}
-        submitter = {"key": self.perdure.key, "to_agent": self.address, "window": HTTP_WINDOW}
+        submitter = {"key": self.perdure.key, "to_agent": self.address, "window": load.WINDOW}
         return self._run(
             lambda: Client("agent_http", key=self.key, address=self.address, **common),
             lambda: Client(
@@ -88,7 +87,7 @@ class Bench:
                 "submit_http",
                 url=self.perdure.url,
                 socket_url=url,
-                connections=BATCH_CONNECTIONS,
+                connections=load.BATCHES_AT_ONCE,
                 frame=self.options.frame,
                 seconds=self.options.seconds,
                 **submitter,
