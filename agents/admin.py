@@ -33,6 +33,7 @@ from agents.models import (
     Scope,
     Workspace,
 )
+from agents.moments import LATEST_YEAR
 from agents.superusers import SuperusersOnly
 
 SETTINGS = ("display_name", "description", "delivery_mode", "callback_url", "max_in_flight")
@@ -221,6 +222,8 @@ class ApiKeyForm(forms.ModelForm):
         expires_at = self.cleaned_data["expires_at"]
         if expires_at is not None and expires_at <= timezone.now():
             raise ValidationError("This lies in the past.")
+        if expires_at is not None and expires_at.year > LATEST_YEAR:
+            raise ValidationError("This lies too far in the future.")
         return expires_at
 
 

@@ -14,6 +14,7 @@ from django.utils import timezone
 from agents import ids, signals, tokens
 from agents.errors import Conflict, Invalid
 from agents.models import AGENT_SCOPES, Agent, AgentStatus, ApiKey, Scope
+from agents.moments import LATEST_YEAR
 
 logger = logging.getLogger(__name__)
 
@@ -36,13 +37,15 @@ def issue(
 
     Raises:
         Conflict: the agent is suspended or revoked.
-        Invalid: there is no such scope, or the key would have expired already.
+        Invalid: there is no such scope, or the key would have expired already, or never.
     """
     wanted = list(dict.fromkeys(map(str, scopes)))
     if unknown := set(wanted) - set(Scope):
         raise Invalid(f"scopes: unknown: {', '.join(sorted(unknown))}", details={"scopes": list(Scope)})
     if expires_at is not None and expires_at <= timezone.now():
         raise Invalid("expires_at: lies in the past")
+    if expires_at is not None and expires_at.year > LATEST_YEAR:
+        raise Invalid("expires_at: lies too far in the future")
     with transaction.atomic():
         # Locked against a revocation at the same moment, which would not see this key.
         holder = Agent.objects.select_for_update(no_key=True).get(pk=agent.pk)

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 from pydantic import (
-    AwareDatetime,
     BaseModel,
     ConfigDict,
     Field,
@@ -19,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from agents.moments import Moment
 from intents.flow import IMMEDIATE, Kind, Step
 
 AGENT_TOOLS = frozenset({"", "tool.agent.task.v1"})
@@ -120,7 +120,7 @@ class WorkflowPart(_Part):
 class IntentPart(_Reminded):
     type: Name
     payload: dict[str, Any] = {}
-    deadline_at: AwareDatetime | None = None
+    deadline_at: Moment | None = None
     max_delivery_attempts: Annotated[int, Field(ge=1, le=1000)] = 3
     human_task: dict[str, Any] | None = None
 

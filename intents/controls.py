@@ -9,9 +9,10 @@ from uuid import UUID
 
 from django.db import transaction
 from django.db.models.functions import Now
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agents.errors import Conflict, Invalid
+from agents.moments import Moment
 from intents.errors import IntentNotFound, IntentTerminal
 from intents.models.delivery import Delivery
 from intents.models.intent import Intent
@@ -21,7 +22,6 @@ from intents.signals import Changes, announce
 
 #: What has been patched together over time stays as small as one request.
 LARGEST = 128 * 1024
-LATEST_YEAR = 9000
 REMINDERS = ("remind_after_seconds", "remind_interval_seconds", "max_reminders")
 
 
@@ -37,7 +37,7 @@ class KnownControls(BaseModel):
 
     model_config = ConfigDict(extra="ignore", strict=True)
 
-    deadline_at: AwareDatetime | None = Field(default=None, strict=False)
+    deadline_at: Moment | None = Field(default=None, strict=False)
     timeout_seconds: int | None = Field(default=None, ge=1, le=10 * 365 * 86_400)
     max_delivery_attempts: int | None = Field(default=None, ge=1, le=1_000)
     remind_after_seconds: int | None = Field(default=None, ge=1, le=2**31 - 1)
@@ -115,11 +115,8 @@ def _known(patch: dict[str, Any]) -> dict[str, Any]:
         errors = error.errors(include_url=False, include_input=False, include_context=False)
         where = ".".join(map(str, errors[0]["loc"]))
         raise Invalid(f"controls_patch.{where}: {errors[0]['msg']}", details={"errors": errors}) from None
-    if known.deadline_at is not None:
-        if known.timeout_seconds is not None:
-            raise Invalid("controls_patch: give deadline_at or timeout_seconds, not both")
-        if known.deadline_at.year > LATEST_YEAR:
-            raise Invalid("controls_patch.deadline_at: lies too far in the future")
+    if known.deadline_at is not None and known.timeout_seconds is not None:
+        raise Invalid("controls_patch: give deadline_at or timeout_seconds, not both")
     return {name: getattr(known, name) for name in known.model_fields_set}
 
 

@@ -31,6 +31,8 @@ LARGEST_SHOWN = 128 * 1024
 #: The same for the details of one event among many, and for a checkpoint's value.
 LARGEST_DETAILS = 16 * 1024
 MOST_CHECKPOINTS = 1_000
+#: So many bytes of checkpoints' values, as many more in HTML, in one page.
+LARGEST_TOGETHER = 128 * 1024
 MOST_RELATIVES = 50
 
 
@@ -214,7 +216,12 @@ def checkpoints(intent_id: UUID) -> Steps[list[Saved]]:
     """What has been saved of its work, in order."""
     rows = yield (
         "checkpoints_shown",
-        {"intent_id": intent_id, "largest": LARGEST_DETAILS, "limit": MOST_CHECKPOINTS},
+        {
+            "intent_id": intent_id,
+            "largest": LARGEST_DETAILS,
+            "together": LARGEST_TOGETHER,
+            "limit": MOST_CHECKPOINTS,
+        },
     )
     return [
         Saved(**{**row, "value": bytes(row["value"]) if row["value"] is not None else None}) for row in rows

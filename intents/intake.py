@@ -13,7 +13,6 @@ import orjson
 import psycopg
 from django.conf import settings
 from pydantic import (
-    AwareDatetime,
     BaseModel,
     ConfigDict,
     Field,
@@ -27,6 +26,7 @@ from agents.addresses import Recipient
 from agents.caller import Caller
 from agents.errors import ApiError, Invalid, PayloadTooLarge
 from agents.ids import uuid7
+from agents.moments import Moment
 from intents import coalescer, policing
 from intents.errors import IdempotencyConflict
 from intents.operations import document
@@ -37,8 +37,6 @@ LONGEST_ADDRESS = 383
 SHORTEST_TTL, LONGEST_TTL = 60, 604_800
 #: The largest numbers that the database keeps.
 LARGEST_INTEGER = 2**31 - 1
-#: Another time zone away from the last year of the calendar, a time could be stored and not be read again.
-LATEST_YEAR = 9000
 #: What an intent may have in a request of its own, it may have in a batch.
 LARGEST_INTENT = 128 * 1024
 
@@ -54,7 +52,7 @@ class IntentIn(BaseModel):
     payload: dict[str, Any] = Field(default_factory=dict)
     from_agent: str | None = Field(default=None, max_length=LONGEST_ADDRESS)
     reply_to: str | None = Field(default=None, min_length=3, max_length=LONGEST_ADDRESS)
-    deadline_at: AwareDatetime | None = None
+    deadline_at: Moment | None = None
     ttl_seconds: int | None = Field(default=None, ge=SHORTEST_TTL, le=LONGEST_TTL, strict=True)
     remind_after_seconds: int | None = Field(default=None, ge=1, le=LARGEST_INTEGER, strict=True)
     remind_interval_seconds: int | None = Field(default=None, ge=1, le=LARGEST_INTEGER, strict=True)
@@ -83,8 +81,6 @@ class IntentIn(BaseModel):
     def _one_end(self) -> IntentIn:
         if self.deadline_at is not None and self.ttl_seconds is not None:
             raise ValueError("give deadline_at or ttl_seconds, not both")
-        if self.deadline_at is not None and self.deadline_at.year > LATEST_YEAR:
-            raise ValueError("deadline_at lies too far in the future")
         return self
 
 

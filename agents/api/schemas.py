@@ -7,9 +7,10 @@ from typing import Annotated, Literal, Self
 from uuid import UUID
 
 from ninja import Schema
-from pydantic import AwareDatetime, Field, StrictInt
+from pydantic import Field, StrictInt
 
 from agents.models import Agent, AgentStatus, ApiKey, DeliveryMode, Scope
+from agents.moments import Moment
 
 AgentState = Literal["active", "suspended", "deleted"]
 #: Seen as an agent, a revoked service account is deleted.
@@ -122,7 +123,7 @@ class KeyIn(Schema):
     """A key to be made; everything has a default."""
 
     created_by_actor_id: Actor | None = None
-    expires_at: AwareDatetime | None = None
+    expires_at: Moment | None = None
     scopes: list[Scope] | None = Field(default=None, min_length=1, max_length=len(Scope))
 
 

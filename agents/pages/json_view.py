@@ -66,10 +66,11 @@ class _Writer:
 
 
 def _plain(value: Any) -> str:
+    """In one line: indented, what is deep would become many times as long."""
     try:
-        return orjson.dumps(value, default=str, option=orjson.OPT_INDENT_2).decode()
+        return orjson.dumps(value, default=str).decode()
     except TypeError:  # a lone surrogate, a huge number, or deeper than orjson goes
-        return json.dumps(value, default=str, indent=2)
+        return json.dumps(value, default=str)
 
 
 def _scalar(value: Any) -> str:

@@ -10,6 +10,8 @@ from typing import Any, Final
 
 import orjson
 
+from agents import documents
+from agents.errors import ApiError
 from agents.pages.server import server_address
 from agents.pages.shell import PageRequest
 from intents import dossier
@@ -115,8 +117,8 @@ def _checkpoint(saved: Saved) -> CheckpointView:
     value, has_value = None, False
     kind = saved.content_type.partition(";")[0].strip().lower()
     if saved.value is not None and (kind == "application/json" or kind.endswith("+json")):
-        with suppress(orjson.JSONDecodeError):  # called JSON, and is none
-            value, has_value = orjson.loads(saved.value), True
+        with suppress(ApiError):  # called JSON, and is none, or none that anybody could look at
+            value, has_value = documents.parse(saved.value), True
     return CheckpointView(
         saved.step,
         saved.position,

@@ -122,13 +122,14 @@ def test_a_key_for_whom_none_is_due_is_refused(browser: Client) -> None:
     for fields in ({"status": "suspended"}, {"is_registered": False}):
         form = {"agent": make_agent(**fields).pk, "scopes": ["agent"]}
         assert "Only registered, active agents" in browser.post(page("apikey", "add"), form).content.decode()
-    late = {
-        "agent": make_agent().pk,
-        "scopes": ["agent"],
-        "expires_at_0": "2001-01-01",
-        "expires_at_1": "00:00",
-    }
-    assert "in the past" in browser.post(page("apikey", "add"), late).content.decode()
+    for day, objection in (("2001-01-01", "in the past"), ("9999-12-31", "too far in the future")):
+        wrong = {
+            "agent": make_agent().pk,
+            "scopes": ["agent"],
+            "expires_at_0": day,
+            "expires_at_1": "00:00",
+        }
+        assert objection in browser.post(page("apikey", "add"), wrong).content.decode()
     assert not ApiKey.objects.exists()
 
 

@@ -22,6 +22,8 @@ IMPOSSIBLE: list[dict[str, Any]] = [
     {"expires_at": "2001-01-01T00:00:00Z"},
     {"expires_at": "2999-01-01T00:00:00"},
     {"expires_at": "tomorrow"},
+    {"expires_at": "9999-12-31T23:59:59-14:00"},
+    {"expires_at": "0001-01-01T00:00:00+14:00"},
     {"created_by_actor_id": ""},
 ]
 

@@ -165,6 +165,7 @@ BROKEN: list[tuple[Any, str]] = [
     (make_bundle({"runtime_type": "reminder", "on_success": "s1"}), "leads back to itself"),
     (make_bundle({"step_deadline_seconds": 0}), "step_deadline_seconds"),
     (make_bundle({}, deadline_at="tomorrow"), "intent.deadline_at"),
+    (make_bundle({}, deadline_at="9999-12-31T23:59:59-14:00"), "intent.deadline_at"),
     (make_bundle() | {"agents": []}, "agents: an intent without a workflow needs an agent"),
     (make_bundle({}, max_delivery_attempts=10**12), "max_delivery_attempts"),
 ]

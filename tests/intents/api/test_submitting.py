@@ -87,6 +87,7 @@ async def test_a_fields_own_name_cannot_be_taken(client: Client, sender: Someone
         {"ttl_seconds": 60, "deadline_at": "2099-01-01T00:00:00Z"},
         {"deadline_at": "2001-01-01T00:00:00Z"},
         {"deadline_at": "9999-12-31T23:59:59-12:00"},
+        {"deadline_at": "0001-01-01T00:00:00+14:00"},
         {"deadline_at": "tomorrow"},
         {"max_delivery_attempts": 0},
         {"max_delivery_attempts": 2**40},

@@ -227,6 +227,25 @@ def test_the_export_has_everything(viewer: Member, agent: Agent) -> None:
     assert exported["intent"]["payload"] == {"rows": 3}
 
 
+def test_checkpoints_that_nobody_could_look_at_do_not_keep_the_page_from_the_rest(
+    viewer: Member, agent: Agent
+) -> None:
+    intent = make_intent(agent)
+    ledger.claim([slot(agent)])
+    deepest, deep, wide = b"[" * 1_000 + b"]" * 1_000, b"[" * 60 + b"]" * 60, b"[" + b"7," * 8_000 + b"7]"
+    values = {"deepest": deepest, "deep": deep, **{f"wide {number}": wide for number in range(60)}}
+    ledger.checkpoint([Save(hold(intent), step, "application/json", value) for step, value in values.items()])
+
+    html = text_of(viewer.get(f"intents/{intent.pk}/"))
+
+    assert all(f'<span class="checkpoint__step">{step}</span>' in html for step in values)
+    assert html.count('class="json__block"') >= 60  # what is deep, but not too deep
+    assert (
+        5 <= html.count("7,7,7,7") // 2_000 <= 10
+    )  # each in one line; together no more than fit into a page
+    assert len(html) < 1_000_000
+
+
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_text_is_text(operator: Member, agent: Agent, text: str) -> None:
     intent = make_intent(agent, payload=json.dumps({text: text}), from_agent=text, reply_to=text)
