@@ -6,6 +6,7 @@ from agents.models.agent import Agent, AgentStatus, DeliveryMode, Health
 from agents.models.api_key import AGENT_SCOPES, ALL_SCOPES, ApiKey, Scope
 from agents.models.audit import AuditEntry
 from agents.models.connection import Connection, Transport, WebProcess
+from agents.models.invitation import Invitation
 from agents.models.membership import Membership, Role
 from agents.models.mesh import SWITCHES, Confirmation, MeshEvent, MeshEventType, MetricsBucket
 from agents.models.organization import SLUG_PATTERN, Organization
@@ -30,6 +31,7 @@ __all__ = [
     "DeliveryMode",
     "FailedSignIn",
     "Health",
+    "Invitation",
     "Membership",
     "MeshEvent",
     "MeshEventType",
