@@ -7,45 +7,63 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
-from psycopg.conninfo import conninfo_to_dict
 
 from controlplane import services
 from tests.end_to_end.actors import Actor
 from tests.live import Operator, in_database
 from tests.operations.load import Load
 from tests.operations.nginx import Front
+from tests.operations.page import block, run
 from tests.servers import REPOSITORY, Web
 
-OPERATIONS = (REPOSITORY / "docs" / "operations.md").read_text()
 RESTORED = "restored"
-
-
-def run(program: str, *arguments: str) -> None:
-    """One of PostgreSQL's programs, of the very version that runs."""
-    command = [services._postgres(program), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+#: In place of Docker: what a service of compose.yaml is asked to run, run here, as those containers are set up.
+DOCKER = """#!/bin/sh
+set -eu
+case "$*" in
+"compose --file deploy/compose.yaml exec -T postgres "*) shift 6; exec "$@" ;;
+"compose --file deploy/compose.yaml run --rm --no-deps web "*) shift 7; unset PGHOST; exec "$@" ;;
+esac
+echo "nobody knows what this does: $*" >&2
+exit 1
+"""
 
 
 @pytest.fixture
-def restored_url(front: Front) -> Iterator[str]:
-    """A database that is empty, beside the one in use."""
-    url = front.perdure.environment["DATABASE_URL"]
-    in_database(front.perdure, f"CREATE DATABASE {RESTORED}")
-    yield url.rpartition("/")[0] + f"/{RESTORED}"
-    in_database(front.perdure, f"DROP DATABASE {RESTORED} WITH (FORCE)")
+def shell(front: Front, tmp_path: Path) -> Iterator[dict[str, str]]:
+    """The environment of an operator's shell, in an empty directory with the repository's `manage.py`."""
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for name in ("pg_dump", "pg_restore", "createdb"):
+        (programs / name).symlink_to(services._postgres(name))
+    (programs / "docker").write_text(DOCKER)
+    (programs / "docker").chmod(0o755)
+    (tmp_path / "manage.py").symlink_to(REPOSITORY / "manage.py")
+    perdure = front.perdure
+    yield {
+        **perdure.environment,
+        "PATH": f"{programs}:{Path(sys.executable).parent}:/usr/bin:/bin",
+        "PGHOST": str(services.socket_directory(perdure.home)),  # of the container; ours has no other address
+        "compose": "docker compose --file deploy/compose.yaml",
+    }
+    in_database(perdure, f"DROP DATABASE IF EXISTS {RESTORED} WITH (FORCE)")
+
+
+def restored_url(front: Front) -> str:
+    return front.perdure.environment["DATABASE_URL"].rpartition("/")[0] + f"/{RESTORED}"
 
 
 def test_a_backup_taken_under_load_is_whole_and_its_agents_go_on(
-    front: Front, restored_url: str, tmp_path: Path
+    front: Front, shell: dict[str, str], tmp_path: Path
 ) -> None:
     perdure = front.perdure
+    dump, *restore = block("pg_dump")
+    del shell["PGHOST"]
     with Operator.of(perdure) as operator:
         busy, resting = operator.register(), operator.register()
         owed = operator.submit(resting, {"rows": 3})
-    dump = str(tmp_path / "perdure.dump")
-    assert "pg_dump --format=custom" in OPERATIONS
     with (
         Load(front, busy) as load,
         Actor("socket_agent.py", busy.key, busy.address, perdure.base_url) as agent,
@@ -53,18 +71,13 @@ def test_a_backup_taken_under_load_is_whole_and_its_agents_go_on(
         load.goes_on()
         agent.hear("done", 60)
         before = list(load.accepted)
-        run("pg_dump", "--format=custom", f"--file={dump}", perdure.environment["DATABASE_URL"])
+        run([dump], shell, tmp_path)
         load.goes_on()
     assert load.let_down == []
 
-    assert conninfo_to_dict(restored_url)["dbname"] == RESTORED
-    assert "pg_restore --exit-on-error --no-owner" in OPERATIONS
-    run("pg_restore", "--exit-on-error", "--no-owner", f"--dbname={restored_url}", dump)
+    run(restore, shell, tmp_path)
 
-    environment = {**perdure.environment, "DATABASE_URL": restored_url}
-    verify = [sys.executable, str(REPOSITORY / "manage.py"), "verify_history"]
-    verified = subprocess.run(verify, env=environment, capture_output=True, text=True, check=False)
-    assert verified.returncode == 0, verified.stdout + verified.stderr
+    environment = {**perdure.environment, "DATABASE_URL": restored_url(front)}
     restored = Web(7, environment, tmp_path / "restored.log")
     restored.start()
     try:
@@ -83,6 +96,19 @@ def test_a_backup_taken_under_load_is_whole_and_its_agents_go_on(
                 assert there.intent(intent_id)
     finally:
         restored.stop()
+
+
+def test_what_containers_are_asked_for_a_backup_makes_one_and_restores_it(
+    front: Front, shell: dict[str, str], tmp_path: Path
+) -> None:
+    with Operator.of(front.perdure) as operator:
+        intent_id = operator.submit(operator.register())
+
+    run(block("$compose exec"), shell, tmp_path)
+
+    with psycopg.connect(restored_url(front)) as connection:
+        found = connection.execute("SELECT count(*) FROM intents_intent WHERE id = %s", [intent_id])
+        assert found.fetchone() == (1,)
 
 
 def test_another_host_needs_the_environment_alone_and_writes_nothing(front: Front, tmp_path: Path) -> None:

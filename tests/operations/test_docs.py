@@ -26,6 +26,15 @@ def test_each_figure_to_watch_is_told_by_a_running_server(front: Front) -> None:
     assert {name for name in named if name not in told} == set()
 
 
+def test_who_asks_a_process_itself_whether_it_is_ready_is_told_without_the_name_and_prefix_of_the_proxy(
+    front: Front,
+) -> None:
+    assert "http://127.0.0.1:$port/healthz/ready" in OPERATIONS
+    for web in front.perdure.web:
+        answer = httpx.get(f"{web.base_url}/healthz/ready", headers={"host": "not.allowed"}, timeout=60)
+        assert answer.status_code == 200
+
+
 def test_each_command_exists() -> None:
     named = set(re.findall(r"manage\.py (\w+)", BOTH))
     modules = set(re.findall(r"python -m ([\w.]+)", BOTH))
