@@ -20,6 +20,7 @@ from langgraph.checkpoint.serde.base import SerializerProtocol
 
 from perdure.client import AsyncClient, Client
 from perdure.langgraph.operations import Operations
+from perdure.langgraph.serializer import SafeSerializer
 from perdure.langgraph.storage import Held
 from perdure.plans import Plan
 
@@ -30,8 +31,8 @@ class PerdureSaver(BaseCheckpointSaver[int]):
     """A checkpointer that keeps graphs in Perdure: killed anywhere, a graph goes on with the node that was not done.
 
     `base_url` and `api_key` come from `PERDURE_URL` and `PERDURE_API_KEY` where they are not given. Threads of
-    LangGraph become threads of Perdure whose names begin with `prefix`. It can be used from several threads and event
-    loops at once.
+    LangGraph become threads of Perdure whose names begin with `prefix`. Of classes, what is read makes only those that
+    LangGraph lists as harmless; `serde` says otherwise. It can be used from several threads and event loops at once.
     """
 
     def __init__(
@@ -44,7 +45,7 @@ class PerdureSaver(BaseCheckpointSaver[int]):
         client: Client | None = None,
         **options: Any,
     ) -> None:
-        super().__init__(serde=serde)
+        super().__init__(serde=SafeSerializer() if serde is None else serde)
         self.prefix = prefix
         self._client = client or Client(base_url, api_key, **options)
         self._options = options

@@ -19,11 +19,11 @@ async def test_its_python_runs(page: Any, name: str) -> None:
     builder.add_edge(START, "add")
     builder.add_edge("add", END)
 
-    names = await page("langgraph.md").python({"builder": builder}, order_7=name)
+    names = await page("langgraph.md").python({"builder": builder, "Order": Order}, order_7=name)
     assert names["graph"].checkpointer is names["saver"]
     assert names["begun"] is False
 
-    again = await page("langgraph.md").python({"builder": builder}, order_7=name)
+    again = await page("langgraph.md").python({"builder": builder, "Order": Order}, order_7=name)
     assert again["begun"] is True
 
 
