@@ -24,16 +24,27 @@ RULES: dict[str, str] = {
     r"ALTER TABLE .* ADD COLUMN .* DEFAULT .*(gen_random_uuid|clock_timestamp|random|nextval)\(": (
         "rewrites the table under a lock: a default that is the same for all rows"
     ),
+    r"ALTER TABLE .* ADD COLUMN (?=.*\bNOT NULL\b)(?!.*\b(DEFAULT|GENERATED)\b)": (
+        "fails where there are rows, and the code before does not name the column: db_default"
+    ),
     r"ALTER TABLE .* ALTER COLUMN .* DROP DEFAULT": "the code before does not name the column: db_default",
     r"ALTER TABLE .* (RENAME|DROP COLUMN)": "the code before goes on reading it",
     r"DROP TABLE": "the code before goes on reading it",
+    r"ALTER TABLE .* SET (UNLOGGED|LOGGED|TABLESPACE|ACCESS METHOD)": "rewrites the table under a lock",
+    r"TRUNCATE": "locks the table against everybody, and the code before goes on reading what was in it",
+    r"(UPDATE|DELETE FROM) (?!.*\bWHERE\b)": (
+        "holds a lock on each row of the table until the last is done: a part of it at a time, by its key"
+    ),
+    r"DO\b": "what it would do cannot be read here: say it in statements",
     r"(VACUUM FULL|CLUSTER|LOCK TABLE|LOCK )": "locks the table for as long as it takes",
 }
 STRONG = re.compile(r"(?:ALTER TABLE|CREATE TRIGGER .* ON|DROP TRIGGER .* ON) \"?(\w+)", re.IGNORECASE)
 FILLS = re.compile(r"(UPDATE|DELETE FROM|INSERT INTO .* SELECT)\b", re.IGNORECASE)
 CREATED = re.compile(r"CREATE TABLE (?:IF NOT EXISTS )?\"?(\w+)", re.IGNORECASE)
 CONCERNED = re.compile(
-    r"(?:ALTER TABLE|DROP TABLE|\bON|LOCK TABLE|CLUSTER|VACUUM FULL) \"?(\w+)", re.IGNORECASE
+    r"(?:\A(?:TRUNCATE(?: TABLE)?|UPDATE|DELETE FROM)|ALTER TABLE|DROP TABLE|\bON|LOCK TABLE|CLUSTER|VACUUM FULL)"
+    r" (?:IF EXISTS |ONLY )*\"?(\w+)",
+    re.IGNORECASE,
 )
 PYTHON = "-- THIS OPERATION CANNOT BE WRITTEN AS SQL"
 

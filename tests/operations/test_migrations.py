@@ -58,7 +58,13 @@ def test_no_migration_holds_a_lock_on_a_table_in_use_or_takes_away_what_the_code
         'ALTER TABLE "t" DROP COLUMN "a" CASCADE;',
         'DROP TABLE "t" CASCADE;',
         "LOCK TABLE t;",
-        'ALTER TABLE "t" ADD COLUMN "a" int NULL; UPDATE t SET a = 1;',
+        'ALTER TABLE "t" ADD COLUMN "a" int NULL; UPDATE t SET a = 1 WHERE id < 9;',
+        'ALTER TABLE "t" ADD COLUMN "a" integer NOT NULL;',
+        'ALTER TABLE ONLY "t" SET UNLOGGED;',
+        'TRUNCATE TABLE "t";',
+        "UPDATE t SET a = 1;",
+        "DELETE FROM t;",
+        'DO $$ BEGIN EXECUTE \'CREATE INDEX "i" ON "t" ("a")\'; END $$;',
     ],
 )
 def test_what_would_hold_up_others_is_found(bad: str) -> None:
@@ -71,10 +77,12 @@ def test_what_would_hold_up_others_is_found(bad: str) -> None:
         'CREATE INDEX CONCURRENTLY "i" ON "intents_intent" ("id");',
         'ALTER TABLE "t" ADD COLUMN "a" integer DEFAULT 0 NOT NULL;',
         'ALTER TABLE "t" ADD COLUMN "a" integer NULL;',
+        'CREATE TABLE "t" ("a" int); INSERT INTO "t" SELECT 1; UPDATE "t" SET "a" = 2; TRUNCATE "t";',
+        'CREATE TRIGGER "u" BEFORE UPDATE ON "t" FOR EACH ROW EXECUTE FUNCTION f();',
         'ALTER TABLE "t" ADD CONSTRAINT "c" CHECK ("seq" >= 0) NOT VALID;',
         'ALTER TABLE "t" VALIDATE CONSTRAINT "c";',
         'CREATE TABLE "t" ("a" int); CREATE INDEX "i" ON "t" ("a"); ALTER TABLE "t" ALTER COLUMN "a" SET NOT NULL;',
-        "UPDATE t SET a = 1 WHERE a IS NULL;",
+        "UPDATE t SET a = 1 WHERE id BETWEEN 1 AND 1000 AND a IS NULL;",
     ],
 )
 def test_what_holds_up_nobody_passes(good: str) -> None:
