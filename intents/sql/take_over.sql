@@ -4,6 +4,8 @@ WITH left_behind AS (
     SELECT delivery.id
     FROM intents_delivery AS delivery
     WHERE delivery.agent_id = %(agent_id)s
+        -- The index has no lease_expires_at. This says the same of what is leased, and passes over the backlog.
+        AND delivery.claimable_at > statement_timestamp()
         AND delivery.is_detached
         AND delivery.lease_expires_at > statement_timestamp()
         AND delivery.cursor > %(since)s

@@ -14,7 +14,7 @@ from pytest_django import DjangoDbBlocker
 from agents import postgres
 from agents.models import Agent
 from intents import arrays, operations
-from tests.intents.factories import make_intents, make_recipient
+from tests.intents.factories import make_delivery, make_intents, make_recipient
 
 pytestmark = pytest.mark.django_db
 
@@ -31,6 +31,14 @@ SELECT
     CASE WHEN n %% 3 = 1 THEN gen_random_uuid() END,
     CASE WHEN n %% 3 = 1 THEN now() + interval '1 hour' END
 FROM generate_series(1, 250000) AS n
+"""
+#: What else is owed to this agent: all of it due, none of it leased.
+BACKLOG = """
+INSERT INTO intents_delivery (
+    intent_id, agent_id, due_at, attempt, max_attempts, returns, is_detached, cursor
+)
+SELECT gen_random_uuid(), %(agent)s, now() - n * interval '1 ms', 0, 3, 0, false, 0
+FROM generate_series(1, 20000) AS n
 """
 #: Pages that each of the claimed may cost: its entries in the queue, the intent, the history and their indexes.
 PAGES_EACH = 45
@@ -134,6 +142,22 @@ def test_a_look_for_what_is_due_reads_next_to_nothing(agent: Agent) -> None:
 
     plan = explained("look", agents=[agent.pk], keys=[], process=uuid4())
 
+    assert pages(plan) <= PAGES_TO_FIND
+
+
+@pytest.mark.usefixtures("agent")
+@pytest.mark.parametrize("planner", ["", postgres.PLANNER], ids=["by itself", "of the pool"])
+def test_taking_over_reads_what_is_leased_and_not_what_waits(planner: str) -> None:
+    returned = make_recipient()
+    make_delivery(returned, lease_ends_in=60, is_detached=True, cursor=10)
+    with connection.cursor() as cursor:
+        cursor.execute(BACKLOG, {"agent": returned.pk})
+        cursor.execute("ANALYZE intents_delivery")
+    plan_as(planner)
+
+    plan = explained("take_over", agent_id=returned.pk, since=0, session=uuid4())
+
+    assert plan["Actual Rows"] == 1
     assert pages(plan) <= PAGES_TO_FIND
 
 
