@@ -1,6 +1,17 @@
 """What the nemesis can do, each fault a function by name."""
 
-from tests.chaos.faults import clients, network, processes, races, servers, storms
+from tests.chaos.faults import clients, network, processes, races, readers, servers, storms
 from tests.chaos.faults.registry import FAULTS, Fault, NotHere
 
-__all__ = ["FAULTS", "Fault", "NotHere", "clients", "network", "processes", "races", "servers", "storms"]
+__all__ = [
+    "FAULTS",
+    "Fault",
+    "NotHere",
+    "clients",
+    "network",
+    "processes",
+    "races",
+    "readers",
+    "servers",
+    "storms",
+]

@@ -1,11 +1,9 @@
-"""Clients that behave badly: frozen past their leases, reading too slowly, killed by what they are given."""
+"""Clients that behave badly: frozen past their leases, or killed by what they are given."""
 
 from __future__ import annotations
 
 import random
-import socket as sockets
 import time
-from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from tests.chaos.faults.registry import fault
@@ -75,19 +73,3 @@ def poison(world: World, chance: random.Random) -> str:
     except AssertionError:
         return ""
     return "two poisoned intents killed their agent until they were dead letters"
-
-
-@fault("read slowly", 5)
-def read_slowly(world: World, chance: random.Random) -> str:
-    """Streams whose readers do not read, and answers that trickle: nobody else notices."""
-    tenant = chance.choice(world.tenants)
-    route = f"{chance.choice(('axme', 'socket-a', 'load'))}-{tenant.number}"
-    ids = [row[0] for row in world.rows("SELECT id::text FROM intents_intent ORDER BY id DESC LIMIT 30")]
-    with ExitStack() as opened, world.network.broken("slow", route) as trickled:
-        for intent_id in ids:
-            stopped = opened.enter_context(sockets.create_connection((world.web[0].host, world.web[0].port)))
-            path = f"/v1/intents/{intent_id}/events/stream?since=0"
-            request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nx-api-key: {tenant.key}\r\n\r\n"
-            stopped.sendall(request.encode())  # and never reads
-        time.sleep(chance.uniform(2, 4))
-    return f"{len(ids)} streams were not read, {trickled[route]} answers of {route} trickled" if ids else ""
