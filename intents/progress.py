@@ -15,6 +15,9 @@ from intents.operations import Steps, document, holds
 from intents.records import Done, Report, Row, Save, Saved
 from intents.signals import Changes
 
+#: What is refused for want of room too: it was not seen if it was saved, and filled the intent, at the same time.
+_MAY_BE_STORED = frozenset({Outcome.REPEATED, Outcome.TOO_MANY, Outcome.TOO_LARGE})
+
 
 def checkpoint(asked: Sequence[Save], changes: Changes) -> Steps[list[Saved]]:
     """Save steps of intents. The first value of a step wins; who comes later is answered what is stored."""
@@ -33,12 +36,12 @@ def checkpoint(asked: Sequence[Save], changes: Changes) -> Steps[list[Saved]]:
         },
     )
     _note(rows, changes)
-    repeated = [
+    unsaved = [
         (each.hold.intent_id, each.step)
         for each, row in zip(asked, rows, strict=True)
-        if row["outcome"] == Outcome.REPEATED
+        if row["outcome"] in _MAY_BE_STORED
     ]
-    stored = (yield from _stored(repeated)) if repeated else {}
+    stored = (yield from _stored(unsaved)) if unsaved else {}
     return [_saved(each, row, stored) for each, row in zip(asked, rows, strict=True)]
 
 
@@ -60,8 +63,10 @@ def _stored(named: Sequence[tuple[UUID, str]]) -> Steps[dict[tuple[UUID, str], R
 
 def _saved(asked: Save, row: Row, stored: dict[tuple[UUID, str], Row]) -> Saved:
     outcome = Outcome(row["outcome"])
+    if outcome in _MAY_BE_STORED and (first := stored.get((asked.hold.intent_id, asked.step))):
+        return Saved(Outcome.REPEATED, first)
     if outcome is Outcome.REPEATED:
-        return Saved(outcome, stored[asked.hold.intent_id, asked.step])
+        return Saved(Outcome.UNKNOWN, {})  # gone since, with its intent
     if outcome is not Outcome.DONE:
         return Saved(outcome, {})
     mine = {

@@ -95,8 +95,8 @@ SELECT
     CASE
         WHEN saved.place = judged.place THEN 'done'
         WHEN judged.outcome <> 'done' THEN judged.outcome
-        WHEN counted.place <> judged.place OR (counted.position <= %(most)s AND counted.bytes <= %(most_bytes)s)
-            THEN 'repeated'
+        -- Named twice here, or saved by another while this waited for the lock.
+        WHEN counted.position <= %(most)s AND counted.bytes <= %(most_bytes)s THEN 'repeated'
         WHEN counted.position > %(most)s THEN 'too_many'
         ELSE 'too_large'
     END AS outcome,

@@ -9,11 +9,12 @@ from uuid import UUID, uuid4
 import pytest
 
 from agents.models import Agent
-from intents import ledger
+from intents import ledger, progress
 from intents.errors import Outcome
 from intents.lifecycle import EventType, Status, WaitingReason
 from intents.models import Checkpoint, Delivery, Event, Intent
 from intents.records import Ending, Hold, Report, Save, Saved, Wait
+from intents.signals import Changes
 from tests.intents.factories import history, hold, make_delivery, make_intent, make_recipient, slot
 from tests.intents.racing import assert_all_is_consistent, at_once
 
@@ -209,6 +210,50 @@ def test_an_intent_has_so_many_bytes_and_no_more(agent: Agent, settings: Any) ->
     assert outcomes(save(delivery, "c", b"1"), save(delivery, "d", b"")) == ["too_large", "too_large"]
     assert outcomes(save(delivery, "d", b"")) == ["done"]
     assert_all_is_consistent()
+
+
+def test_a_step_named_twice_beyond_the_limit_is_refused_twice_and_its_neighbour_saved(
+    agent: Agent, settings: Any
+) -> None:
+    full, other = (make_delivery(agent, lease_ends_in=5) for _ in range(2))
+
+    settings.PERDURE_CHECKPOINTS_PER_INTENT = 1
+    assert outcomes(save(full, "a"), save(full, "b"), save(full, "b"), save(other, "b"), save(other, "b")) == [
+        "done", "too_many", "too_many", "done", "repeated",
+    ]  # fmt: skip
+    assert outcomes(save(full, "b"), save(full, "a"), save(full, "b"), save(full, "a")) == [
+        "too_many", "repeated", "too_many", "repeated",
+    ]  # fmt: skip
+    settings.PERDURE_CHECKPOINTS_PER_INTENT = 9
+    settings.PERDURE_CHECKPOINT_BYTES_PER_INTENT = 4
+    assert outcomes(save(full, "b", b"123"), save(full, "a"), save(full, "b", b"123")) == [
+        "too_large", "repeated", "too_large",
+    ]  # fmt: skip
+    assert steps(full.intent_id) == ["a"]
+    assert_all_is_consistent()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_writes_the_last_step_at_the_same_time_is_answered_what_is_stored(settings: Any) -> None:
+    settings.PERDURE_CHECKPOINTS_PER_INTENT = 1
+    delivery = make_delivery(make_recipient(), lease_ends_in=60)
+
+    answers = at_once([lambda: ledger.checkpoint([save(delivery)]) for _ in range(20)])
+
+    assert sorted(saved.outcome for [saved] in answers) == ["done"] + ["repeated"] * 19
+    assert_all_is_consistent()
+
+
+def test_a_step_that_has_gone_with_its_intent_before_it_could_be_read_is_unknown(agent: Agent) -> None:
+    delivery = make_delivery(agent, lease_ends_in=5)
+    asked = progress.checkpoint([save(delivery)], Changes())
+    next(asked)
+    asked.send([{"outcome": "repeated", "intent_id": delivery.intent_id}])
+
+    with pytest.raises(StopIteration) as answered:
+        asked.send([])
+
+    assert answered.value.value == [Saved(Outcome.UNKNOWN, {})]
 
 
 # -- retry ------------------------------------------------------------------------------------------------
