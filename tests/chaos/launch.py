@@ -6,8 +6,8 @@ The product itself has no such switch.
 
 `CHAOS_FAILPOINT=after-submit:37` kills the process with SIGKILL when it comes to that point for the 37th time: `before`
 and `after` a statement of the ledger, on the pool of a web process or on a worker's connection; `after` is after the
-commit and before anybody is answered, `before` may be in the middle of a transaction. If it does not come there for
-long, it dies at the next point there is. It writes down where it died.
+commit and before anybody is answered, `before` may be in the middle of a transaction. It dies nowhere else, and writes
+down where it did.
 `CHAOS_MUTATION` breaks a promise (see mutations.py), so that the checker can show that it notices.
 """
 
@@ -17,7 +17,7 @@ import os
 import signal
 import sys
 import threading
-import time
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +25,21 @@ from tests.chaos import census
 
 DIED = "died at "
 #: Statements of the ledger around which a web process may die.
-STATEMENTS = ("submit", "claim", "acknowledge", "checkpoint", "finish", "release", "extend")
+STATEMENTS = (
+    "submit",
+    "inherit",
+    "claim",
+    "take_over",
+    "acknowledge",
+    "checkpoint",
+    "extend",
+    "release",
+    "wake",
+    "interrupt",
+    "finish",
+)
 #: Those around which a worker may die that looks for what is due, and fires it.
 SWEPT = ("sweep", "due_timers", "finish")
-#: A process at work comes to most points all the time, to some only when somebody asks for it.
-LONG_SECONDS = 15.0
 FAILPOINTS = tuple(f"{when}-{name}" for name in (*STATEMENTS, *SWEPT) for when in ("before", "after"))
 
 
@@ -46,24 +56,32 @@ def arm(spec: str) -> None:
 
     from intents import coalescer, ledger
 
-    execute, execute_now, attempt = coalescer._execute, ledger._execute, ledger._attempt
+    execute, commit = coalescer._execute, coalescer._attempt
+    execute_now, attempt = ledger._execute, ledger._attempt
+    #: the statements of a transaction: of a task's, and of a thread's
+    awaited: ContextVar[list[str]] = ContextVar("awaited")
     run = threading.local()
     left = int(times or 1)
-    began: float | None = None
 
     def reach(where: str) -> None:
-        nonlocal left, began
-        began = began or time.monotonic()
+        nonlocal left
         left -= where == point
-        if left <= 0 or time.monotonic() > began + LONG_SECONDS:
+        if left <= 0:
             os.write(sys.stderr.fileno(), f"{DIED}{where}\n".encode())
             os.kill(os.getpid(), signal.SIGKILL)
 
     async def mortal(connection: Any, statement: Any) -> Any:
         reach(f"before-{statement[0]}")
-        rows = await execute(connection, statement)
-        reach(f"after-{statement[0]}")
-        return rows
+        awaited.get().append(statement[0])
+        return await execute(connection, statement)
+
+    async def mortal_commit(steps: Any) -> Any:
+        names: list[str] = []
+        awaited.set(names)
+        answer = await commit(steps)
+        for name in names:
+            reach(f"after-{name}")
+        return answer
 
     def mortal_now(statement: Any) -> Any:
         reach(f"before-{statement[0]}")
@@ -77,7 +95,8 @@ def arm(spec: str) -> None:
             reach(f"after-{name}")
         return answer
 
-    coalescer._execute, ledger._execute, ledger._attempt = mortal, mortal_now, mortal_attempt
+    coalescer._execute, coalescer._attempt = mortal, mortal_commit
+    ledger._execute, ledger._attempt = mortal_now, mortal_attempt
 
 
 def main() -> None:

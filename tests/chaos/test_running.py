@@ -104,13 +104,15 @@ def test_a_process_dies_at_its_failpoint_and_not_before(tmp_path: Path) -> None:
         "import asyncio, sys; import django; django.setup()\n"
         "from intents import coalescer\n"
         "async def execute(connection, statement): print('did', statement[0], flush=True); return []\n"
-        "coalescer._execute = execute\n"
+        "async def attempt(steps): return [await coalescer._execute(None, each) for each in steps]\n"
+        "coalescer._execute, coalescer._attempt = execute, attempt\n"
         "from tests.chaos.launch import arm; arm(sys.argv[1])\n"
         "async def main():\n"
-        "    for name in ('claim', 'submit', 'submit', 'finish'): await coalescer._execute(None, (name, {}))\n"
+        "    for names in (['claim'], ['submit', 'inherit'], ['submit', 'inherit'], ['finish']):\n"
+        "        await coalescer._attempt([(name, {}) for name in names])\n"
         "asyncio.run(main())"
     )
-    for failpoint, done in (("after-submit:2", 3), ("before-submit:2", 2), ("before-claim:1", 0)):
+    for failpoint, done in (("after-submit:2", 5), ("before-submit:2", 3), ("before-claim:1", 0)):
         died = subprocess.run(
             [sys.executable, "-c", code, failpoint],
             cwd=REPOSITORY,
@@ -344,11 +346,7 @@ def told(spoil: bool) -> dict[str, Any]:
     if spoil:
         story.row("intent", id="i-done")["seq"] = 9
     evidence = story.evidence()
-    checks = [
-        {"name": each.name, "promise": each.promise, "kept": each.is_kept, "objections": each.objections}
-        for each in judge(evidence)
-        if each.name != "load-was-real"
-    ]
+    checks = [each.told() for each in judge(evidence) if each.name != "load-was-real"]
     verdicts = {"figures": figures(evidence), "checks": checks}
     return report.facts(PROFILES["night"], 4711, 90, 1.0, ["fill the disk: no root"], verdicts)
 
@@ -373,6 +371,17 @@ def test_the_page_hides_no_broken_promise() -> None:
     assert facts["all_kept"] is False
     assert "**no**" in report.page(report.PAGE.read_text(), facts)
     assert "**a promise BROKEN** (seed 4711, " in report.told_shortly(report.README.read_text(), facts)
+
+
+def test_the_page_says_what_was_not_tried() -> None:
+    facts = told(spoil=False)
+    facts["checks"][0]["state"] = "not tried"
+    page = report.page(report.PAGE.read_text(), facts)
+
+    assert f"`{facts['checks'][0]['name']}` | not tried |" in page
+    assert "| Every promise kept | yes, but for 1 that was not tried |" in page
+    shortly = report.told_shortly(report.README.read_text(), facts)
+    assert "**every promise that was tried kept, none lost" in shortly
 
 
 def test_the_page_says_which_broken_promise_was_not_noticed() -> None:

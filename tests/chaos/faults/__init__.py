@@ -1,6 +1,6 @@
 """What the nemesis can do, each fault a function by name."""
 
-from tests.chaos.faults import clients, network, processes, races, readers, servers, storms
+from tests.chaos.faults import clients, dying, network, processes, races, readers, servers, storms
 from tests.chaos.faults.registry import FAULTS, Fault, NotHere
 
 __all__ = [
@@ -8,6 +8,7 @@ __all__ = [
     "Fault",
     "NotHere",
     "clients",
+    "dying",
     "network",
     "processes",
     "races",

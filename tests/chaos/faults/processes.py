@@ -1,9 +1,8 @@
-"""Processes of Perdure that die: by SIGKILL at any moment, at a named point around a commit, or politely in turns."""
+"""Processes of Perdure that die: by SIGKILL at any moment, or politely in turns."""
 
 from __future__ import annotations
 
 import random
-import signal
 import sys
 import time
 from functools import partial
@@ -12,7 +11,6 @@ from typing import TYPE_CHECKING
 from tests import builds
 from tests.chaos.faults.registry import NotHere, fault
 from tests.chaos.faults.submitting import submit
-from tests.chaos.launch import DIED, STATEMENTS, SWEPT
 from tests.servers import Process, Web, wait_until
 
 if TYPE_CHECKING:
@@ -23,8 +21,6 @@ STOP_SECONDS = 30
 #: What a build consists of; whatever runs of it leaves compiled files there.
 PARTS = ("controlplane", "agents", "intents")
 KEEPS_WHAT_IT_COMPILES = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": ""}
-#: Statements that a web process comes to all the time.
-BUSY = tuple(name for name in STATEMENTS if name != "release")
 
 
 @fault("kill a web process", 5)
@@ -78,47 +74,6 @@ def kill_agent(world: World, chance: random.Random) -> str:
     for who, begun in cut_short.items():
         wait_until(lambda: len(begun()) > 1, world.patience(30), f"the work of {who} is begun again")  # noqa: B023
     return ", ".join(cut_short) + " were killed at work"
-
-
-@fault("die at a failpoint", 9)
-def failpoint(world: World, chance: random.Random) -> str:
-    """A web process kills itself right before or after a statement of the ledger: a commit whose answer nobody gets."""
-    point = f"{chance.choice(('before', 'after'))}-{chance.choice(BUSY)}"
-    return _die_at(world, chance.choice(world.web), f"{point}:{chance.randint(1, 12)}")
-
-
-@fault("die at a failpoint of the worker", 9)
-def failpoint_worker(world: World, chance: random.Random) -> str:
-    """The worker kills itself around a statement of its sweep: what is overdue has ended, unannounced, or has not."""
-    point = f"{chance.choice(('before', 'after'))}-{chance.choice(SWEPT)}"
-    return _die_at(world, world.worker, f"{point}:{chance.randint(1, 3)}")
-
-
-@fault("die after the commit of a submission", 9)
-def failpoint_submit(world: World, chance: random.Random) -> str:
-    """The same at the point that matters most: submitted, committed, not answered."""
-    return _die_at(world, chance.choice(world.web), f"after-submit:{chance.randint(1, 5)}")
-
-
-def _die_at(world: World, process: Process, point: str) -> str:
-    process.stop(world.patience(STOP_SECONDS))
-    plain = process.environment
-    process.environment = {**plain, "CHAOS_FAILPOINT": point}
-    try:
-        process.start()
-        wait_until(lambda: not process.is_running(), world.patience(45), f"{process.name} dies at {point}")
-        landed = process.returncode == -signal.SIGKILL
-    except AssertionError:
-        landed = False
-    finally:
-        process.environment = plain
-        if process.is_running():
-            process.kill()
-        process.start()
-        if isinstance(process, Web):
-            process.wait()
-    where = process.log.read_text(errors="replace").rpartition(DIED)[2].partition("\n")[0]
-    return f"{process.name} died at {where}" if landed else ""
 
 
 @fault("rolling restart", 9)
