@@ -30,6 +30,8 @@ def check(url: str) -> str:
         raise _invalid("it must be an absolute http or https URL")
     if parts.username is not None or parts.password is not None:
         raise _invalid("it must not contain credentials")
+    if not _can_be_asked_for(url):
+        raise _invalid("its host is not a name")
     if not _is_allowed(host):
         raise _invalid("it points into a private network")
     return url
@@ -38,6 +40,17 @@ def check(url: str) -> str:
 def new_secret() -> str:
     """Return a fresh secret for signing callbacks. Shown when the callback is set, and never again."""
     return f"whsec_{secrets.token_hex(32)}"
+
+
+def _can_be_asked_for(url: str) -> bool:
+    """Say whether its host means anything to what calls it, and to who is asked for its addresses."""
+    import httpx  # only who sets a callback needs it
+
+    try:
+        called = httpx.URL(url)
+        return bool(called.host and called.raw_host.decode("ascii").encode("idna"))
+    except (httpx.InvalidURL, ValueError):
+        return False
 
 
 def _is_allowed(host: str) -> bool:

@@ -37,6 +37,8 @@ IMPOSSIBLE: list[dict[str, Any]] = [
     {"callback_url": "http://[::ffff:10.0.0.1]/"},
     {"callback_url": "http://user:secret@example.com/"},
     {"callback_url": "http://[::1/"},
+    {"callback_url": "http://xn--a/"},
+    {"callback_url": "http://a..example/"},
     {"description": "x" * 1025},
 ]
 
