@@ -13,6 +13,7 @@ import hmac
 import logging
 import threading
 from collections import Counter
+from collections.abc import Collection, Mapping
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -25,14 +26,16 @@ from intents import checkpoints, ledger, outgoing
 from intents.operations import Steps
 from intents.outgoing import CallFailed
 from intents.records import Hold, Lease, Release, Row, Slot
+from intents.resolver import Owner
 from intents.signals import Changes
 
 logger = logging.getLogger(__name__)
 
 #: Seconds until the next attempt after the first, the second, and every later one.
 DELAYS = (30, 120, 600)
-#: Calls in flight at a time: of one process, and to one agent, so that a slow one keeps nobody else waiting.
-MOST_CALLS = 64
+#: Calls in flight at a time: of one process, and to one agent, so that a slow one keeps nobody else waiting. A tenant
+#: has at most half of what the others leave, however many agents it has.
+MOST_CALLS = 128
 MOST_CALLS_OF_AGENT = 8
 #: How often to look for new work while calls are in flight.
 LOOK_SECONDS = 0.5
@@ -59,26 +62,37 @@ def _call_and_end() -> None:
 
 async def call_due() -> int:
     """Call until nothing is due any more, and say how many deliveries that were."""
-    session, calls, count = uuid4(), dict[asyncio.Task[None], int](), 0
+    session, calls, count = uuid4(), dict[asyncio.Task[None], Lease](), 0
     async with outgoing.client(MOST_CALLS) as calling:
         try:
             while True:
                 agents = {row["id"]: row for row in await in_thread(ledger.run, _due)}
-                slots = _slots(list(agents), Counter(calls.values()), session)
+                slots = _slots(agents, calls.values(), session)
                 for lease in await in_thread(ledger.claim, slots) if slots else []:
                     call = asyncio.create_task(_call(calling, agents[lease.agent_id], lease))
-                    calls[call] = lease.agent_id
+                    calls[call] = lease
                     count += 1
                 if not calls:
                     return count
                 await asyncio.wait(calls, timeout=LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
                 for call in [call for call in calls if call.done()]:
-                    del calls[call]
-                    call.result()
+                    _look_at(call, calls.pop(call))
         finally:
             # Whatever went wrong, what is on its way is not cut short.
             if calls:
                 await asyncio.wait(calls)
+
+
+def _look_at(call: asyncio.Task[None], lease: Lease) -> None:
+    """What went wrong with one call is nobody else's; that the database is away is everybody's.
+
+    What could not be given back is due again when its lease ends.
+    """
+    error = call.exception()
+    if isinstance(error, DatabaseUnavailable):
+        raise error
+    if error is not None:
+        logger.error("A callback for intent %s came to no end.", lease.intent_id, exc_info=error)
 
 
 def signature(secret: str, body: bytes) -> str:
@@ -90,35 +104,23 @@ def _due(changes: Changes) -> Steps[list[Row]]:
     return (yield ("callbacks_due", {}))
 
 
-def _slots(agents: list[int], in_flight: Counter[int], session: UUID) -> list[Slot]:
-    room = MOST_CALLS - in_flight.total()
+def _slots(agents: Mapping[int, Row], in_flight: Collection[Lease], session: UUID) -> list[Slot]:
+    of_agents = Counter(lease.agent_id for lease in in_flight)
+    of_tenants = Counter(lease.organization_id for lease in in_flight)
     slots = []
-    for agent_id in agents:
-        share = min(MOST_CALLS_OF_AGENT - in_flight[agent_id], room)
+    for agent_id, agent in agents.items():
+        tenant = agent["organization_id"]
+        left_by_others = MOST_CALLS - of_tenants.total() + of_tenants[tenant]
+        share = min(MOST_CALLS_OF_AGENT - of_agents[agent_id], left_by_others // 2 - of_tenants[tenant])
         if share > 0:
             seconds = settings.PERDURE_VISIBILITY_SECONDS
             slots.append(Slot(agent_id, 1, share, session, seconds, is_detached=True))
-            room -= share
+            of_tenants[tenant] += share
     return slots
 
 
 async def _call(calling: httpx.AsyncClient, agent: Row, lease: Lease) -> None:
-    body = _body(lease)
-    headers = {
-        "Content-Type": "application/json",
-        "User-Agent": "perdure",
-        "X-Axme-Delivery-Id": str(lease.lease_token),
-        "X-Trace-Id": str(lease.correlation_id),
-        **({"traceparent": lease.traceparent} if lease.traceparent else {}),
-    }
-    if agent["callback_secret"]:
-        headers["X-Axme-Signature"] = signature(agent["callback_secret"], body)
-    try:
-        status = await outgoing.post(calling, agent["callback_url"], body, headers)
-    except CallFailed as failure:
-        failed: dict[str, Any] | None = {"error": str(failure)}
-    else:
-        failed = None if 200 <= status < 300 else {"status": status}
+    failed = await _failure(calling, agent, lease)
     hold = Hold(
         lease.intent_id,
         lease.organization_id,
@@ -134,6 +136,36 @@ async def _call(calling: httpx.AsyncClient, agent: Row, lease: Lease) -> None:
     delay = 0 if is_last else DELAYS[min(lease.attempt, len(DELAYS)) - 1]
     hold.actor = "system"
     await in_thread(ledger.release, [Release(hold, "released", delay, {"callback": failed})])
+
+
+async def _failure(calling: httpx.AsyncClient, agent: Row, lease: Lease) -> dict[str, Any] | None:
+    """Call the agent, and say what went wrong, if anything did."""
+    try:
+        body = _body(lease)
+        status = await outgoing.post(
+            calling,
+            agent["callback_url"],
+            body,
+            _headers(agent["callback_secret"], lease, body),
+            owner=Owner(lease.organization_id, lease.agent_id),
+        )
+    except CallFailed as failure:
+        return {"error": str(failure)}
+    except Exception:  # whatever a stranger's URL and answer can lead to
+        logger.exception("Calling an agent about intent %s went wrong.", lease.intent_id)
+        return {"error": "the call went wrong"}
+    return None if 200 <= status < 300 else {"status": status}
+
+
+def _headers(secret: str, lease: Lease, body: bytes) -> dict[str, str]:
+    headers = {
+        "Content-Type": "application/json",
+        "User-Agent": "perdure",
+        "X-Axme-Delivery-Id": str(lease.lease_token),
+        "X-Trace-Id": str(lease.correlation_id),
+        **({"traceparent": lease.traceparent} if lease.traceparent else {}),
+    }
+    return headers | ({"X-Axme-Signature": signature(secret, body)} if secret else {})
 
 
 def _body(lease: Lease) -> bytes:

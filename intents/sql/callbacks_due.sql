@@ -1,5 +1,5 @@
 -- The agents that are reached by callback and have something due now.
-SELECT agent.id, agent.callback_url, agent.callback_secret
+SELECT agent.id, agent.organization_id, agent.callback_url, agent.callback_secret
 FROM agents_agent AS agent
 WHERE agent.delivery_mode = 'http'
     AND agent.status = 'active'

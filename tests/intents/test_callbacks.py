@@ -18,10 +18,10 @@ from django.db.models.functions import Now
 from pytest_django import Settings
 
 from agents.models import Agent, AgentStatus
-from intents import callbacks, ledger, sweep, tasks
+from intents import callbacks, ledger, outgoing, sweep, tasks
 from intents.lifecycle import EventType, Status
 from intents.models import Delivery, Event, Intent
-from intents.records import Ending, Release, Save
+from intents.records import Ending, Hold, Release, Save
 from tests.intents.callback_server import CallbackServer
 from tests.intents.factories import history, hold, make_intent, make_intents, make_recipient, slot
 
@@ -174,6 +174,86 @@ def test_many_are_called_at_once_but_one_agent_only_a_few_times(
     assert len(quick.received) == 20
     assert Intent.objects.filter(status=Status.IN_PROGRESS).count() == 40
     assert all("x-axme-signature" not in received.headers for received in quick.received)
+
+
+def test_a_tenant_with_many_slow_agents_leaves_room_for_others(
+    agent: Agent, server: CallbackServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(callbacks, "MOST_CALLS", 8)
+    monkeypatch.setattr(callbacks, "LOOK_SECONDS", 0.05)
+    slow = [
+        agent,
+        *(make_recipient(beside=agent, delivery_mode="http", callback_url=server.url) for _ in range(3)),
+    ]
+    server.gate.clear()
+    for each in slow:
+        make_intents(each, 8)
+
+    callbacks.ring()
+    eventually(lambda: len(server.received) == 4)
+    with CallbackServer() as quick:
+        make_intents(make_recipient(delivery_mode="http", callback_url=quick.url), 10)
+        eventually(lambda: len(quick.received) == 10)
+    assert len(server.received) == 4
+    server.gate.set()
+    eventually(lambda: not callbacks._is_calling.locked(), patience=20)
+
+    assert len(server.received) == 32
+
+
+def test_a_url_that_breaks_what_reads_it_costs_nobody_else_a_call(
+    agent: Agent, server: CallbackServer
+) -> None:
+    unreadable = make_recipient(delivery_mode="http", callback_url="http://xn--a/")
+    intents = [make_intent(unreadable), make_intent(unreadable)]
+    make_intents(agent, 20)
+
+    assert call_due() == 22
+
+    assert len(server.received) == 20
+    assert all(25 < due_in(intent) <= 30 for intent in intents)
+
+
+def test_a_call_that_goes_wrong_as_nobody_foresaw_is_a_failed_one_and_is_logged(
+    agent: Agent, server: CallbackServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    post = outgoing.post
+
+    async def surprising(calling: Any, url: str, *args: Any, **kwargs: Any) -> int:
+        if url.endswith("surprise"):
+            raise RuntimeError("surprise")
+        return await post(calling, url, *args, **kwargs)
+
+    monkeypatch.setattr(outgoing, "post", surprising)
+    surprised = make_intent(make_recipient(delivery_mode="http", callback_url=f"{server.url}/surprise"))
+    make_intents(agent, 20)
+
+    assert call_due() == 21
+
+    assert len(server.received) == 20
+    [event] = Event.objects.filter(intent=surprised, details__released=True)
+    assert event.details["callback"] == {"error": "the call went wrong"}
+    assert f"Calling an agent about intent {surprised.pk} went wrong." in caplog.text
+
+
+def test_an_answer_that_cannot_be_recorded_stops_nobody_else(
+    agent: Agent, server: CallbackServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    acknowledge = ledger.acknowledge
+    lost, others = make_intent(agent), make_intents(agent, 19)
+
+    def surprising(holds: list[Hold]) -> Any:
+        if holds[0].intent_id == lost.pk:
+            raise RuntimeError("surprise")
+        return acknowledge(holds)
+
+    monkeypatch.setattr(ledger, "acknowledge", surprising)
+
+    assert call_due() == 20
+
+    assert Intent.objects.filter(status=Status.IN_PROGRESS).count() == len(others)
+    assert f"A callback for intent {lost.pk} came to no end." in caplog.text
+    assert 290 < due_in(lost) <= 300
 
 
 def test_who_listens_instead_gets_what_is_due(agent: Agent, server: CallbackServer) -> None:

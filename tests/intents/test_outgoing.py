@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from pytest_django import Settings
 
 from agents import networks
-from intents import outgoing
+from intents import outgoing, resolver
 from intents.outgoing import CallFailed
+from intents.resolver import Owner
 from tests.intents.callback_server import CallbackServer, certify
 
 SPECIAL = """
@@ -22,6 +26,7 @@ SPECIAL = """
     2002:7f00:1:: 2002:a00:1:: 64:ff9b::7f00:1 64:ff9b::a9fe:a9fe 64:ff9b:1::1 2001::1 2001:db8::1 100::1
     2001:0:4136:e378:8000:63bf:3fff:fdd2 5f00::1
 """.split()
+SOMEBODY = Owner(UUID(int=1), 1)
 
 
 @pytest.fixture
@@ -53,9 +58,9 @@ def resolve_to(monkeypatch: pytest.MonkeyPatch, *answers: list[str]) -> list[str
     return asked
 
 
-async def call(url: str) -> int:
+async def call(url: str, owner: Owner = SOMEBODY) -> int:
     async with outgoing.client(1) as client:
-        return await outgoing.post(client, url, b"{}", {"X-Test": "1"})
+        return await outgoing.post(client, url, b"{}", {"X-Test": "1"}, owner=owner)
 
 
 @pytest.mark.parametrize("address", SPECIAL)
@@ -147,6 +152,76 @@ async def test_redirects_are_not_followed(server: CallbackServer) -> None:
     assert await call(server.url) == 307
 
 
+@pytest.fixture
+def slow_names(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Names in slow.example are answered when the test is over, all others lead here; those asked for."""
+    asked: list[str] = []
+    is_over = threading.Event()
+    real = socket.getaddrinfo
+
+    def answer(host: Any, port: Any, *args: Any, **kwargs: Any) -> Any:
+        if not str(host).endswith(".example"):
+            return real(host, port, *args, **kwargs)
+        asked.append(host)
+        if host.endswith("slow.example"):
+            is_over.wait(60)
+            raise socket.gaierror("no answer")
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", answer)
+    yield asked
+    is_over.set()
+
+
+@pytest.mark.usefixtures("local")
+async def test_slow_name_servers_of_one_tenant_keep_no_other_waiting(
+    server: CallbackServer, monkeypatch: pytest.MonkeyPatch, slow_names: list[str]
+) -> None:
+    monkeypatch.setattr(outgoing, "_resolver", resolver.Resolver())
+    slow = [
+        asyncio.create_task(call(f"http://{number}.slow.example/", Owner(UUID(int=1), number % 20)))
+        for number in range(4 * resolver.MOST)
+    ]
+    async with asyncio.timeout(20):
+        while len(slow_names) < resolver.MOST_OF_TENANT:  # noqa: ASYNC110  threads tell no event loop
+            await asyncio.sleep(0.01)
+
+    assert await call(f"http://quick.example:{server.port}/", Owner(UUID(int=2), 100)) == 200
+
+    assert len(slow_names) == resolver.MOST_OF_TENANT + 1
+    for each in slow:
+        each.cancel()
+    await asyncio.gather(*slow, return_exceptions=True)
+
+
+@pytest.mark.usefixtures("local")
+async def test_slow_name_servers_of_one_agent_keep_no_other_of_its_tenant_waiting(
+    server: CallbackServer, monkeypatch: pytest.MonkeyPatch, slow_names: list[str]
+) -> None:
+    monkeypatch.setattr(outgoing, "_resolver", resolver.Resolver())
+    monkeypatch.setattr(outgoing, "PATIENCE_SECONDS", 0.2)
+    given_up = [call(f"http://{number}.slow.example/") for number in range(100)]
+    for failure in await asyncio.gather(*given_up, return_exceptions=True):
+        assert str(failure) == "no answer in time"
+
+    monkeypatch.setattr(outgoing, "PATIENCE_SECONDS", 20)
+    assert await call(f"http://quick.example:{server.port}/", Owner(UUID(int=1), 2)) == 200
+
+    # Nobody waits any more, yet the threads do: the agent gets no others meanwhile.
+    assert len(slow_names) == resolver.MOST_OF_AGENT + 1
+
+
+async def test_a_share_is_given_back_with_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    resolve_to(monkeypatch, *[["127.0.0.1"]] * 100)
+    names = resolver.Resolver()
+
+    found = await asyncio.gather(
+        *(names.addresses(f"{number}.example", 80, SOMEBODY) for number in range(100))
+    )
+
+    assert found == [["127.0.0.1"]] * 100
+
+
 @pytest.mark.usefixtures("local")
 async def test_who_does_not_answer_in_time_has_failed(
     server: CallbackServer, monkeypatch: pytest.MonkeyPatch
@@ -159,8 +234,18 @@ async def test_who_does_not_answer_in_time_has_failed(
 
 
 @pytest.mark.parametrize(
-    "url", ["ftp://a.example/", "http://", "/hook", "http://nowhere.invalid/", "http://a:99999/"]
+    "url",
+    """ftp://a.example/ http:// /hook http://nowhere.invalid/ http://a:99999/ http://xn--a/ http://a..b/ http://[v1.a]/
+    http://aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.example/""".split(),
 )
 async def test_what_cannot_be_called_fails_in_words(url: str) -> None:
     with pytest.raises(CallFailed):
         await call(url)
+
+
+@pytest.mark.usefixtures("local")
+async def test_a_name_that_tls_does_not_take_fails_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    resolve_to(monkeypatch, ["127.0.0.1"])
+
+    with CallbackServer() as server, pytest.raises(CallFailed, match="not a URL that can be called"):
+        await call(f"https://.a.example:{server.port}/")
