@@ -1,6 +1,6 @@
 """HTTP to addresses that somebody else chose: resolved here, checked, and then called at exactly what was checked.
 
-No redirects, no proxies from the environment, a limit on the time, and of the answer nothing is read but
+No redirects, no cookies, no proxies from the environment, a limit on the time, and of the answer nothing is read but
 its status. Whom it calls for matters: nobody waits behind the slow name servers of somebody else.
 """
 
@@ -11,6 +11,7 @@ import logging
 import ssl
 from collections.abc import Mapping
 from functools import cache
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
 
@@ -31,13 +32,17 @@ class CallFailed(Exception):
 
 
 def client(at_once: int) -> httpx.AsyncClient:
-    """A client for `post`. It keeps no connection: what is called next may lead elsewhere by then."""
+    """A client for `post`. It keeps no connection: what is called next may lead elsewhere by then.
+
+    Nor does it keep cookies: it calls IP addresses, and what one endpoint sets would go to all others there.
+    """
     return httpx.AsyncClient(
         verify=_tls(),
         limits=httpx.Limits(max_connections=at_once, max_keepalive_connections=0),
         timeout=PATIENCE_SECONDS,
         trust_env=False,
         follow_redirects=False,
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
     )
 
 

@@ -30,6 +30,8 @@ class CallbackServer:
     tls: ssl.SSLContext | None = None
     #: the statuses of the next answers; afterwards 200
     statuses: list[int] = field(default_factory=list)
+    #: what else all answers say
+    headers: dict[str, str] = field(default_factory=dict)
     received: list[Received] = field(default_factory=list)
     #: answers wait for it
     gate: threading.Event = field(default_factory=threading.Event)
@@ -70,6 +72,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.owner.gate.wait(10)
         self.send_response(self.owner.statuses.pop(0) if self.owner.statuses else 200)
         self.send_header("Location", "http://127.0.0.1:1/elsewhere")
+        for name, value in self.owner.headers.items():
+            self.send_header(name, value)
         self.send_header("Content-Length", "0")
         self.end_headers()
 

@@ -152,6 +152,19 @@ async def test_redirects_are_not_followed(server: CallbackServer) -> None:
     assert await call(server.url) == 307
 
 
+@pytest.mark.usefixtures("local")
+async def test_what_one_endpoint_sets_as_a_cookie_is_sent_to_nobody(server: CallbackServer) -> None:
+    server.headers = {"Set-Cookie": "session=secret; Path=/"}
+
+    with CallbackServer() as other:
+        async with outgoing.client(1) as client:
+            for url in (server.url, other.url, server.url):
+                await outgoing.post(client, url, b"{}", {}, owner=SOMEBODY)
+
+    assert len(server.received) == 2
+    assert not any("cookie" in received.headers for received in server.received + other.received)
+
+
 @pytest.fixture
 def slow_names(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """Names in slow.example are answered when the test is over, all others lead here; those asked for."""
