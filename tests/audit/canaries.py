@@ -7,6 +7,7 @@ database and in what their own tenant reads, but in no log, no metric and no err
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,6 +26,17 @@ TABLES = """
 """
 #: for an answer, also on a busy machine
 PATIENCE = 120
+#: Forms lead whoever asked for a page back to its address, and say it nowhere else.
+WAY_BACK = re.compile(r'<input type="hidden" name="next" value="[^"]*">')
+#: of a workspace: where keys are spoken of, or what was done by them
+SHOWN = (
+    "intents/{intent}/",
+    "intents/{intent}/export/",
+    "intents/",
+    "agents/{agent}/",
+    "keys/",
+    "audit/",
+)
 HOLDS_VALUES = frozenset(
     {"intents_intent", "intents_event", "intents_checkpoint", "intents_threaditem", "intents_threadentry"}
 )
@@ -56,7 +68,7 @@ class Cage:
 
 
 def canaries() -> str:
-    """No planted secret is in a log, a metric, an error or an export; no credential is in the database."""
+    """No planted secret is in a log, a metric or an error; no credential is in the database or on a page."""
     cage = Cage()
     answers: list[str] = []
     with Perdure(web=1, PERDURE_LOG_LEVEL="DEBUG") as perdure, Operator.of(perdure) as operator:
@@ -67,8 +79,10 @@ def canaries() -> str:
         answers += _in_urls(cage, perdure, operator)
         answers += _on_pages(cage, perdure)
         _in_frames(cage, perdure, worker)
+        intent_id = _by_key(perdure, operator, worker)
         metrics = httpx.get(f"{perdure.base_url}/metrics", timeout=PATIENCE).text
-        exported = _export(perdure)
+        exported = _pages(perdure, worker, intent_id, "audit/export/")
+        shown = _pages(perdure, worker, intent_id, *SHOWN)
         wait_until(lambda: "perdure.access" in _logs(perdure), PATIENCE, "requests are logged")
         stored = _stored(cage, perdure)
         perdure.postgres.kill()
@@ -78,15 +92,19 @@ def canaries() -> str:
         "an answer that refuses": [each for answer in answers for each in cage.find(answer)],
         "the metrics": cage.find(metrics),
         "the export of the audit log": cage.find(exported),
+        "an intent's page or export, or a page beside it": cage.find(shown, payloads=False),
         "the logs": cage.find(logged),
         "the database": stored,
     }
     if bad := [f"{place}: {where}" for place, sung in found.items() for where in sorted(set(sung))]:
         raise Found("\n".join(bad))
-    if not (metrics and exported and len(logged) > 10_000 and all(answers)):
+    if not (metrics and exported and worker.name in shown and len(logged) > 10_000 and all(answers)):
         raise Found("there was nothing to search in")
     planted = len(cage.credentials) + len(cage.payloads)
-    searched = f"{len(answers)} refusals, {len(logged) // 1000:,} kB of logs, the metrics, an export and the database"
+    searched = (
+        f"{len(answers)} refusals, {len(logged) // 1000:,} kB of logs with those of PostgreSQL and Valkey,"
+        f" the metrics, {len(SHOWN) + 1} pages and exports, and the database"
+    )
     return f"{planted} canaries, none of them heard in {searched}"
 
 
@@ -148,15 +166,27 @@ def _in_urls(cage: Cage, perdure: Perdure, operator: Operator) -> list[str]:
         "/v1/nonsense?token=" + cage.credential("a query of no route", "axme_sa_sa_0_{}"),
         "/v1/agents/axme_sa_sa_0_" + cage.credential("a path"),
         "/login/?next=/&password=" + cage.credential("a query of a page"),
+        "/o/myorg/production/?api_key=" + cage.credential("a query of a page that asks for a login"),
         "/nonsense/?token=" + cage.credential("a query of no page"),
+        "/nonsense/axme_sa_sa_0_" + cage.credential("a path of no page"),
+        "/o/axme_sa_sa_0_" + cage.credential("a path of no workspace") + "/production/",
+        "/invitation/?token=" + cage.credential("an invitation that is none"),
+        "/admin/login/?password=" + cage.credential("a query of the admin"),
     ]
     headers = {"x-api-key": operator.key}
     answers = [
-        httpx.get(perdure.base_url + path, headers=headers if "/me" not in path else {}, timeout=PATIENCE)
+        httpx.get(
+            perdure.base_url + path,
+            headers=headers if "/me" not in path else {},
+            timeout=PATIENCE,
+            follow_redirects=True,
+        )
         for path in paths
     ]
-    # A page may say its own address to whoever asked for it; the API may not repeat a key.
-    return [answer.text for answer in answers if "json" in answer.headers["content-type"]]
+    kinds = {answer.headers["content-type"].partition(";")[0] for answer in answers}
+    if kinds != {"application/json", "text/html"}:
+        raise Found(f"not both the API and pages were asked: {kinds}")
+    return [WAY_BACK.sub("", answer.text) for answer in answers]
 
 
 def _on_pages(cage: Cage, perdure: Perdure) -> list[str]:
@@ -198,8 +228,24 @@ def _during_an_outage(cage: Cage, perdure: Perdure, operator: Operator, worker: 
     return [answer.text, login.text]
 
 
-def _export(perdure: Perdure) -> str:
-    """The audit log, as an administrator takes it away."""
+def _by_key(perdure: Perdure, operator: Operator, worker: Account) -> str:
+    """An intent in whose history the worker's key was used."""
+    intent_id = operator.submit(worker)
+    address = perdure.base_url.replace("http", "ws", 1) + "/ws/agent"
+    with connect(address, additional_headers=worker.headers, open_timeout=PATIENCE) as socket:
+        socket.send(json.dumps({"type": "hello", "address": worker.address, "max_in_flight": 50}))
+        while True:
+            for each in json.loads(socket.recv(PATIENCE)).get("deliveries", []):
+                if each["intent_id"] == intent_id:
+                    named = {"intent_id": intent_id, "lease": each["lease"]}
+                    socket.send(json.dumps({"type": "acknowledge", **named}))
+                    socket.send(json.dumps({"type": "complete", "result": {}, **named}))
+                    operator.wait_for(intent_id, "COMPLETED", deadline=PATIENCE)
+                    return intent_id
+
+
+def _pages(perdure: Perdure, worker: Account, intent_id: str, *paths: str) -> str:
+    """What an administrator sees and takes away."""
     facts = perdure.facts
     with httpx.Client(base_url=perdure.base_url, follow_redirects=True, timeout=PATIENCE) as browser:
         browser.get("/login/")
@@ -209,10 +255,14 @@ def _export(perdure: Perdure) -> str:
             "password": facts["PERDURE_ADMIN_PASSWORD"],
         }
         browser.post("/login/", data=login, headers={"referer": perdure.base_url})
-        answer = browser.get("/o/myorg/production/audit/export/")
-        if answer.status_code != 200:
-            raise Found(f"the audit log cannot be exported: {answer.status_code}")
-        return answer.text
+        told = []
+        for path in paths:
+            where = f"/o/myorg/production/{path.format(intent=intent_id, agent=worker.id)}"
+            answer = browser.get(where)
+            if answer.status_code != 200 or answer.url.path != where:
+                raise Found(f"{path} is not shown: {answer.status_code} {answer.url}")
+            told.append(answer.text)
+        return "\n".join(told)
 
 
 def _stored(cage: Cage, perdure: Perdure) -> list[str]:
@@ -227,4 +277,6 @@ def _stored(cage: Cage, perdure: Perdure) -> list[str]:
 
 
 def _logs(perdure: Perdure) -> str:
-    return "\n".join(process.log.read_text() for process in (*perdure.web, perdure.worker))
+    """All that was logged, by us and by the servers beneath us."""
+    logs = [process.log for process in (*perdure.web, perdure.worker)]
+    return "\n".join(log.read_text() for log in (*logs, perdure.postgres.log, perdure.valkey.log))
