@@ -62,7 +62,10 @@ def main() -> int:
         page.write_text(report.page(PAGE.read_text(), facts))
         if page == PAGE:
             README.write_text(report.told_shortly(README.read_text(), facts))
+    untried = report.untried_of(facts)
     outcome = "every promise was kept" if facts["all_kept"] else "a promise was BROKEN"
+    if untried:
+        say(f"not tried: {', '.join(untried)}")
     say(f"{outcome}; seed {options.seed}, {options.report}")
     return 0 if facts["all_kept"] else 1
 
@@ -96,8 +99,9 @@ def run(profile: Profile, seed: int, directory: Path, mutation: str = "") -> Cam
         time.sleep(WARM_UP_SECONDS)
         world.stop_load()
         drain(world)
+        world.note_the_dead()
         world.observe(profile.sample)
-        time.sleep(2)
+        world.let_idle()
         world.note_resources("after")
         say("judging")
         subprocess.run(

@@ -25,6 +25,7 @@ def work(world: World, planned: list[Planned], seconds: float, say: Callable[[st
         time.sleep(one.calm)
         if one.fault in skipped:
             continue
+        world.note_the_dead()
         began = time.time()
         landed = ""
         try:

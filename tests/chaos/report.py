@@ -18,6 +18,8 @@ PAGE, README = REPOSITORY / "docs" / "chaos.md", REPOSITORY / "README.md"
 #: The marks between which docs/chaos.md is written.
 RUN, PROVEN = "the last full run", "broken on purpose"
 HEAD = ("Broken promise", "Shows under", "Check that has to object", "It did")
+#: How the page says what became of a promise.
+KEPT = {"kept": "yes", "broken": "**no**", "not tried": "not tried"}
 #: The requests that the page counts, as people call them.
 DOINGS = {
     "submit": "one intent, over HTTP",
@@ -77,7 +79,8 @@ def told_shortly(before: str, facts: dict[str, Any]) -> str:
     figures = facts["figures"]
     faults = f"{sum(figures['faults'].values()):,} faults of {len(figures['faults'])} kinds"
     minutes = f"{figures['minutes_of_faults']:.0f} minutes"
-    kept = "every promise kept, none lost and none ended twice" if facts["all_kept"] else "a promise BROKEN"
+    promises = "every promise that was tried" if untried_of(facts) else "every promise"
+    kept = f"{promises} kept, none lost and none ended twice" if facts["all_kept"] else "a promise BROKEN"
     run = f"(seed {facts['seed']}, {facts['at']})"
     return replaced(
         before, RUN, f"{figures['intents']:,} intents under {faults} in {minutes}: **{kept}** {run}."
@@ -105,10 +108,7 @@ def _lines(facts: dict[str, Any]) -> Iterator[str]:
     yield ""
     yield from _table(
         ("Promise", "Check", "Kept"),
-        [
-            (each["promise"], f"`{each['name']}`", "yes" if each["kept"] else "**no**")
-            for each in facts["checks"]
-        ],
+        [(each["promise"], f"`{each['name']}`", KEPT[each["state"]]) for each in facts["checks"]],
     )
     for each in facts["checks"]:
         yield from (f"\n- `{each['name']}`: {objection}" for objection in each["objections"][:3])
@@ -160,8 +160,24 @@ def _run(facts: dict[str, Any]) -> list[tuple[str, str]]:
         ),
         ("Observations held against the database", seen),
         ("Requests outside of faults", f"{total:,}, of which {good / max(total, 1):.1%} were answered"),
-        ("Every promise kept", "yes" if facts["all_kept"] else "**no**"),
+        ("Every promise kept", _all_kept(facts)),
     ]
+
+
+def _all_kept(facts: dict[str, Any]) -> str:
+    untried = untried_of(facts)
+    if not facts["all_kept"]:
+        return "**no**"
+    return f"yes, but for {len(untried)} that {_were(untried)} not tried" if untried else "yes"
+
+
+def untried_of(facts: dict[str, Any]) -> list[str]:
+    """The checks for which there was nothing to judge by."""
+    return [each["name"] for each in facts["checks"] if each["state"] == "not tried"]
+
+
+def _were(names: list[str]) -> str:
+    return "was" if len(names) == 1 else "were"
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:

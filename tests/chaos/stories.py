@@ -10,6 +10,7 @@ from tests.chaos.history import Entry
 
 #: The intents of the good story, all of the tenant acorn.
 DONE, REDONE, RETRIED, CANCELED = "i-done", "i-redone", "i-retried", "i-canceled"
+LATE = "i-late"
 
 
 class Story:
@@ -52,6 +53,7 @@ class Story:
             "marker": f"canary-acorn-{intent_id}",
             "poison": None,
             "retry_of": None,
+            "deadline": None,
             **facts,
         }
         self.rows += [row, *events]
@@ -69,7 +71,11 @@ class Story:
             details["checkpoint"] = {"step": more}
         elif more:
             run, attempt = more.split("/")
-            details["result"] = {"run": run, "attempt": int(attempt)}
+            details["result"] = {
+                "run": run,
+                "attempt": int(attempt),
+                "marker": f"canary-acorn-{intent_id}",
+            }
         status = {"delivery_failed": "FAILED"}.get(name, name.upper())
         return {
             "table": "event",
@@ -116,7 +122,7 @@ def _is_like(found: dict[str, Any], facts: dict[str, Any]) -> bool:
 
 
 def good() -> Story:
-    """Three intents of a run in which all went as promised, though an agent died."""
+    """Five intents of a run in which all went as promised, though an agent died."""
     story = Story()
     for when, at in (("before", 0.0), ("after", 90.0)):
         story.note(
@@ -141,6 +147,7 @@ def good() -> Story:
         "created@3 submitted@3 delivered@3.2:1 submitted@3.4:returned delivered@3.6:1 in_progress@4.1:step-0"
         " in_progress@5:2 completed@6:r4/2",
     )
+    story.note("run", 3.3, intent=REDONE, run="r2", attempt=1, seq=2, agent="socket", who="socket-b")
     story.note("run", 3.7, intent=REDONE, run="r3", attempt=1, seq=3, agent="socket", who="socket-a")
     story.note("step", 3.8, intent=REDONE, run="r3", step="step-0", attempt=1, who="socket-a")
     story.step(REDONE, "step-0", 4.1, "r3", 1)
@@ -157,6 +164,8 @@ def good() -> Story:
     _submit(story, CANCELED, 10.0)
     story.intent(CANCELED, "created@10 submitted@10 canceled@11")
     story.request("cancel", 11.0, intent=CANCELED)
+    _submit(story, LATE, 10.0)
+    story.intent(LATE, "created@10 submitted@10 timed_out@12.1", deadline=12.0)
     story.request("kill", 10.2, agent="doomed")
     story.request("complete", 10.4, "failed", {"status": 403}, intent=CANCELED, agent="doomed")
     story.request("resume", 10.6, agent="doomed")
@@ -175,8 +184,20 @@ def good() -> Story:
     story.note("watched", 16.0, how="stream", after=2, events=list(events), **last)
     story.note("watched", 16.0, how="events", after=2, events=list(events), status="COMPLETED", **last)
     story.note("watched", 16.0, how="websocket", status="COMPLETED", seq=5, **last)
-    listed = {DONE: "COMPLETED", REDONE: "COMPLETED", RETRIED: "FAILED", CANCELED: "CANCELED"}
+    story.note("watched", 16.0, how="wait_for", status="COMPLETED", seq=5, **last)
+    story.request("list", 14.0, answer={"intents": [DONE, LATE]}, tenant="acorn")
+    listed = {
+        LATE: "TIMED_OUT",
+        DONE: "COMPLETED",
+        REDONE: "COMPLETED",
+        RETRIED: "FAILED",
+        CANCELED: "CANCELED",
+    }
     story.note("listed", 14.0, tenant="acorn", intents=listed)
+    story.note("load", 0.5, who="load-0")
+    story.note("stopped", 17.0, who="load-0")
+    story.note("load ended", 18.0, part="load-0", code=0)
+    story.note("died", 5.0, part="poisoned-0", code=-9)
     story.note("probe", 15.0, intent=DONE, seconds=0.9, limit=5.0, during="all rings were dropped")
     return story
 

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.chaos import spoiled, spoiled_ends
 from tests.chaos.checker import running
 from tests.chaos.checker.evidence import Evidence
-from tests.chaos.checker.verdicts import CHECKS, judge
-from tests.chaos.stories import CANCELED, DONE, REDONE, RETRIED, Story, good
+from tests.chaos.checker.verdicts import CHECKS, State, judge
+from tests.chaos.stories import DONE, REDONE, Story, good
 from tests.servers import REPOSITORY
 
 #: That a run was large enough is no question to a story of four intents.
@@ -23,265 +24,6 @@ OF_SIZE = "load-was-real"
 def broken(story: Story) -> set[str]:
     """The names of the checks that object."""
     return {verdict.name for verdict in judge(story.evidence()) if not verdict.is_kept} - {OF_SIZE}
-
-
-def lose_an_intent(story: Story) -> None:
-    story.rows = [row for row in story.rows if CANCELED not in (row.get("id"), row.get("intent"))]
-    del story.entry("listed")["intents"][CANCELED]
-    story.entries = [
-        entry for entry in story.entries if entry.get("intent") != CANCELED or entry["do"] == "submit"
-    ]
-
-
-def lose_a_retry(story: Story) -> None:
-    story.rows = [row for row in story.rows if RETRIED not in (row.get("id"), row.get("intent"))]
-    del story.entry("listed")["intents"][RETRIED]
-
-
-def keep_another_payload(story: Story) -> None:
-    story.row("intent", id=CANCELED)["marker"] = "canary-acorn-other"
-
-
-def not_know_what_was_accepted(story: Story) -> None:
-    story.request("read", 1.4, "failed", {"status": 404}, intent=DONE)
-
-
-def answer_a_key_with_two_intents(story: Story) -> None:
-    marker = f"canary-acorn-{DONE}"
-    story.request("submit", 2.0, answer={"intent": REDONE}, marker=marker, key=f"key-{DONE}")
-    story.row("intent", id=REDONE)["marker"] = marker
-    for entry in story.entries:
-        if entry.get("marker") == f"canary-acorn-{REDONE}":
-            entry["marker"] = marker
-
-
-def store_a_request_twice(story: Story) -> None:
-    story.intent("i-twice", "created@1 submitted@1 canceled@2", marker=f"canary-acorn-{DONE}")
-    story.entry("listed")["intents"]["i-twice"] = "CANCELED"
-
-
-def store_what_was_refused(story: Story) -> None:
-    story.intent("i-refused", "created@12 submitted@12 canceled@13", marker="canary-acorn-bad")
-    story.entry("listed")["intents"]["i-refused"] = "CANCELED"
-
-
-def end_twice(story: Story) -> None:
-    story.intent("i-ends", "created@1 submitted@1 completed@2 canceled@3", seq=4)
-    story.entry("listed")["intents"]["i-ends"] = "CANCELED"
-
-
-def skip_a_number(story: Story) -> None:
-    story.row("event", intent=CANCELED, seq=3)["seq"] = 4
-
-
-def follow_what_cannot_be_followed(story: Story) -> None:
-    story.row("event", intent=DONE, seq=2)["type"] = "intent.acknowledged"
-
-
-def be_what_the_history_does_not_say(story: Story) -> None:
-    story.row("intent", id=DONE)["status"] = "FAILED"
-    for entry in story.entries:
-        if entry["kind"] == "watched":
-            entry.update(status="FAILED")
-    story.entry("listed")["intents"][DONE] = "FAILED"
-
-
-def count_an_attempt_twice(story: Story) -> None:
-    story.row("event", intent=REDONE, seq=7)["details"]["delivery_attempt"] = 1
-
-
-def give_back_for_ever(story: Story) -> None:
-    story.intent(
-        "i-back",
-        "created@1 submitted@1 delivered@2:1"
-        + " submitted@3:returned delivered@3:1" * 4
-        + " in_progress@4 completed@5:r9/1",
-    )
-    story.entry("listed")["intents"]["i-back"] = "COMPLETED"
-
-
-def try_too_often(story: Story) -> None:
-    story.row("intent", id=REDONE)["maximum"] = 1
-
-
-def work_more_often_than_handed_over(story: Story) -> None:
-    story.note("run", 2.5, intent=DONE, run="r8", attempt=1, seq=2, agent="axme", who="axme-1")
-
-
-def confirm_a_cancellation_that_is_none(story: Story) -> None:
-    story.request("cancel", 9.0, intent=DONE)
-
-
-def confirm_two_endings(story: Story) -> None:
-    story.request("cancel", 11.0, intent=CANCELED)
-
-
-def record_a_late_result(story: Story) -> None:
-    story.row("event", intent=REDONE, seq=8)["details"]["result"] = {"run": "r3", "attempt": 1}
-
-
-def record_a_late_step(story: Story) -> None:
-    story.step(REDONE, "step-1", 5.5, "r3", 1)
-    story.row("event", intent=REDONE, seq=6)["details"]["checkpoint"] = {"step": "step-1"}
-    story.row("checkpoint", intent=REDONE, step="step-0")["attempt"] = 0
-
-
-def owe_twice(story: Story) -> None:
-    for lease in ("a", "b"):
-        story.rows.append({"table": "delivery", "intent": "i-owed", "attempt": 1, "lease": lease})
-
-
-def hand_one_lease_to_two(story: Story) -> None:
-    story.entry("run", run="r4")["seq"] = 3
-
-
-def write_in_turns(story: Story) -> None:
-    for at, attempt, lease in ((5.2, 2, "new"), (5.4, 1, "old")):
-        story.request("acknowledge", at, intent=REDONE, lease=lease, attempt=attempt)
-
-
-def do_a_step_again(story: Story) -> None:
-    story.note("step", 5.3, intent=REDONE, run="r4", step="step-0", attempt=2, who="socket-b")
-
-
-def do_an_inherited_step_again(story: Story) -> None:
-    story.row("checkpoint", intent=REDONE, step="step-0")["attempt"] = None
-    do_a_step_again(story)
-
-
-def take_a_result_of_a_killed_agent(story: Story) -> None:
-    story.request("complete", 10.35, intent=DONE, agent="doomed")
-
-
-def tell_of_a_step_that_is_not_there(story: Story) -> None:
-    story.rows.remove(story.row("checkpoint", intent=REDONE))
-
-
-def show_a_foreign_payload(story: Story) -> None:
-    story.note("seen", 3.0, tenants=["acorn", "birch"], tenant="acorn")
-
-
-def answer_a_spy(story: Story) -> None:
-    story.request("spy", 3.0, intent=DONE, who="load-1")
-
-
-def list_a_foreign_intent(story: Story) -> None:
-    story.note("listed", 14.0, tenant="birch", intents={DONE: "COMPLETED"})
-
-
-def stream_with_a_hole(story: Story) -> None:
-    del story.entry("watched", how="stream")["events"][1]
-
-
-def stream_without_an_end(story: Story) -> None:
-    story.entry("watched", how="stream")["events"] = [[3, "intent.delivered"], [3, "intent.delivered"]]
-
-
-def say_nothing_to_who_looks_last(story: Story) -> None:
-    story.entry("watched", how="stream", who="observer-acorn")["events"] = []
-
-
-def never_answer_who_looks_last(story: Story) -> None:
-    story.entries.remove(story.entry("watched", how="events", who="observer-acorn"))
-
-
-def give_no_list(story: Story) -> None:
-    story.note("unlisted", 14.0, tenant="acorn", status=500)
-
-
-def tell_another_outcome(story: Story) -> None:
-    story.entry("watched", how="websocket")["status"] = "FAILED"
-
-
-def leave_one_out_of_the_list(story: Story) -> None:
-    del story.entry("listed")["intents"][DONE]
-
-
-def never_tell_an_outcome(story: Story) -> None:
-    story.note("unobserved", 14.0, how="websocket", intents=[DONE])
-
-
-def leave_one_open(story: Story) -> None:
-    story.intent("i-open", "created@1 submitted@1 delivered@2:1")
-    story.entry("listed")["intents"]["i-open"] = "DELIVERED"
-
-
-def leave_one_owed(story: Story) -> None:
-    story.rows.append({"table": "delivery", "intent": DONE, "attempt": 1, "lease": None})
-
-
-def deliver_by_rings_alone(story: Story) -> None:
-    story.entry("probe")["seconds"] = None
-
-
-def have_a_fault_miss(story: Story) -> None:
-    story.entry("fault")["landed"] = False
-
-
-def have_no_fault(story: Story) -> None:
-    story.entries.remove(story.entry("fault"))
-
-
-def leak_descriptors(story: Story) -> None:
-    story.entry("resources", when="after")["descriptors"] = 500
-
-
-def leak_tasks(story: Story) -> None:
-    story.entry("resources", when="before")["tasks"] = 20
-    story.entry("resources", when="after")["tasks"] = 90
-
-
-def leak_memory(story: Story) -> None:
-    story.entry("resources", when="after")["rss"] = 10**9
-
-
-BAD: list[tuple[Callable[[Story], None], str]] = [
-    (lose_an_intent, "accepted-intents-are-kept"),
-    (lose_a_retry, "accepted-intents-are-kept"),
-    (keep_another_payload, "accepted-intents-are-kept"),
-    (not_know_what_was_accepted, "accepted-intents-are-found-at-once"),
-    (answer_a_key_with_two_intents, "one-intent-per-key"),
-    (store_a_request_twice, "one-intent-per-key"),
-    (store_what_was_refused, "refusals-leave-nothing"),
-    (end_twice, "one-terminal-event-each"),
-    (skip_a_number, "histories-have-no-gap"),
-    (follow_what_cannot_be_followed, "transitions-are-legal"),
-    (be_what_the_history_does_not_say, "transitions-are-legal"),
-    (count_an_attempt_twice, "attempts-are-counted"),
-    (give_back_for_ever, "attempts-are-counted"),
-    (try_too_often, "attempts-stay-within-the-maximum"),
-    (work_more_often_than_handed_over, "attempts-stay-within-the-maximum"),
-    (confirm_a_cancellation_that_is_none, "endings-that-were-confirmed-stand"),
-    (confirm_two_endings, "endings-that-were-confirmed-stand"),
-    (record_a_late_result, "superseded-attempts-write-nothing"),
-    (record_a_late_step, "superseded-attempts-write-nothing"),
-    (owe_twice, "one-live-lease"),
-    (hand_one_lease_to_two, "one-live-lease"),
-    (write_in_turns, "one-live-lease"),
-    (do_a_step_again, "steps-are-done-once"),
-    (do_an_inherited_step_again, "steps-are-done-once"),
-    (take_a_result_of_a_killed_agent, "killed-agents-write-nothing"),
-    (tell_of_a_step_that_is_not_there, "steps-are-stored-once"),
-    (show_a_foreign_payload, "tenants-are-apart"),
-    (answer_a_spy, "tenants-are-apart"),
-    (list_a_foreign_intent, "tenants-are-apart"),
-    (stream_with_a_hole, "observers-converge"),
-    (stream_without_an_end, "observers-converge"),
-    (say_nothing_to_who_looks_last, "observers-converge"),
-    (never_answer_who_looks_last, "observers-converge"),
-    (give_no_list, "observers-converge"),
-    (tell_another_outcome, "observers-converge"),
-    (leave_one_out_of_the_list, "observers-converge"),
-    (never_tell_an_outcome, "observers-converge"),
-    (leave_one_open, "everything-ends"),
-    (leave_one_owed, "everything-ends"),
-    (deliver_by_rings_alone, "delivered-without-rings"),
-    (have_a_fault_miss, "faults-landed"),
-    (have_no_fault, "faults-landed"),
-    (leak_descriptors, "processes-return-to-rest"),
-    (leak_tasks, "processes-return-to-rest"),
-    (leak_memory, "processes-return-to-rest"),
-]
 
 
 def test_a_run_in_which_all_went_well_is_not_objected_to() -> None:
@@ -298,6 +40,9 @@ def test_who_begins_late_what_has_become_another_ones_is_not_blamed_for_a_step()
     late = story.entry("run", run="r0")
     late.update(seq=9)
     assert "steps-are-done-once" in broken(story)
+
+
+BAD = [*spoiled.BAD, *spoiled_ends.BAD]
 
 
 @pytest.mark.parametrize(("spoil", "check"), BAD, ids=[spoil.__name__ for spoil, _ in BAD])
@@ -331,7 +76,7 @@ def test_requests_that_fail_outside_of_faults_are_too_many_when_a_fifth_is() -> 
 
 def test_the_program_reads_what_was_kept_and_tells_by_its_exit_code(tmp_path: Path) -> None:
     story = good()
-    end_twice(story)
+    spoiled.end_twice(story)
     (tmp_path / "history").mkdir()
     (tmp_path / "history" / "one.jsonl").write_text("\n".join(map(json.dumps, story.entries)) + '\n{"torn')
     (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, story.rows)))
@@ -345,7 +90,7 @@ def test_the_program_reads_what_was_kept_and_tells_by_its_exit_code(tmp_path: Pa
     )
 
     assert judged.returncode == 1, judged.stderr
-    assert "BROKEN one-terminal-event-each" in judged.stdout
+    assert "BROKEN    one-terminal-event-each" in judged.stdout
     verdicts = json.loads((tmp_path / "verdicts.json").read_text())
     assert verdicts["figures"]["intents"] == len(story.evidence().intents)
 
@@ -366,3 +111,114 @@ def test_rows_of_one_intent_are_found_by_it() -> None:
     evidence: Evidence = good().evidence()
 
     assert [event["seq"] for event in evidence.events[DONE]] == [1, 2, 3, 4, 5]
+
+
+def test_a_request_that_is_always_due_is_answered_only_by_success() -> None:
+    story = good()
+    story.entries = []
+    for number in range(10):
+        story.request("submit", 20 + number, "failed" if number < 4 else "ok", {"status": 429}, marker="m")
+        story.request("cancel", 20 + number, "failed", {"status": 409}, intent=DONE)
+
+    assert running.share_ok(story.evidence()) == (16, 20)
+
+
+def test_a_long_run_has_to_try_more() -> None:
+    def said(minutes: float, patience: float = 1.0) -> str:
+        story = good()
+        story.note("slowness", 0.0, ratio=patience, patience=patience)
+        story.note("fault", 9.0, fault="any", landed=True, **{"from": 4.0, "until": 4 + minutes * 60})
+        return "; ".join(CHECKS[OF_SIZE](story.evidence()))
+
+    assert f"there should be {running.LEAST_REQUESTS}" in said(1)
+    assert "there should be 6000" in said(60)
+    assert "there should be 3000" in said(60, patience=2.0)
+
+
+def test_a_fault_that_uses_the_kill_switch_has_to_have_used_it() -> None:
+    story = good()
+    for entry in story.entries:
+        if entry.get("do") == "kill" and entry["kind"] == "ok":
+            entry["kind"] = "unknown"
+    assert "no kill succeeded" not in CHECKS[OF_SIZE](story.evidence())
+
+    story.entry("fault")["fault"] = "end at once"
+    assert "no kill succeeded" in CHECKS[OF_SIZE](story.evidence())
+
+
+def no_probes(story: Story) -> None:
+    story.entries = [entry for entry in story.entries if entry["kind"] != "probe"]
+
+
+def no_kills(story: Story) -> None:
+    story.entries = [entry for entry in story.entries if entry.get("agent") != "doomed"]
+
+
+def nothing_begun_again(story: Story) -> None:
+    story.entries = [entry for entry in story.entries if entry.get("run") not in ("r2", "r4")]
+
+
+@pytest.mark.parametrize(
+    ("leave_out", "check", "fault"),
+    [
+        (no_probes, "delivered-without-rings", "drop all rings"),
+        (no_kills, "killed-agents-write-nothing", "end at once"),
+        (nothing_begun_again, "superseded-attempts-write-nothing", "kill an agent"),
+    ],
+)
+def test_what_was_not_tried_is_neither_kept_nor_broken_unless_a_fault_should_have_tried_it(
+    leave_out: Callable[[Story], None], check: str, fault: str
+) -> None:
+    def state(of: Story) -> State:
+        [found] = [verdict for verdict in judge(of.evidence()) if verdict.name == check]
+        return found.state
+
+    story = good()
+    story.entry("fault")["fault"] = "any"
+    assert state(story) == State.KEPT
+
+    leave_out(story)
+    assert state(story) == State.NOT_TRIED
+
+    story.entry("fault").update(fault=fault, landed=False)
+    assert state(story) == State.NOT_TRIED
+
+    story.entry("fault")["landed"] = True
+    assert state(story) == State.BROKEN
+
+
+def test_a_process_may_die_while_the_disk_is_full_and_an_agent_by_a_kill() -> None:
+    story = good()
+    story.note("died", 5.0, part="worker", code=1)
+    assert "nobody-dies-unasked" in broken(story)
+
+    story.entry("fault")["fault"] = "fill the disk"
+    assert "nobody-dies-unasked" not in broken(story)
+
+
+def test_who_names_no_lease_or_goes_on_under_a_later_one_is_judged_by_attempts_alone() -> None:
+    def objections(agent: str) -> set[str]:
+        story = good()
+        for run in ("r2", "r3"):
+            story.entry("run", run=run)["agent"] = agent
+        story.row("checkpoint", intent=REDONE)["value"]["run"] = "r2"
+        return broken(story)
+
+    assert "superseded-attempts-write-nothing" in objections("hasty")
+    assert "superseded-attempts-write-nothing" not in objections("socket")
+    assert "superseded-attempts-write-nothing" not in objections("axme")
+
+
+def test_work_that_goes_on_under_a_later_attempt_may_say_so() -> None:
+    story = good()
+    story.entry("run", run="r4")["attempt"] = 1
+
+    assert "ended-for-a-reason" not in broken(story)
+
+
+def test_a_cancellation_of_which_nobody_heard_may_have_been_done() -> None:
+    story = good()
+    asked = story.entry("invoke", do="cancel")
+    story.entry("ok", op=asked["op"])["kind"] = "unknown"
+
+    assert broken(story) == set()

@@ -346,11 +346,7 @@ def told(spoil: bool) -> dict[str, Any]:
     if spoil:
         story.row("intent", id="i-done")["seq"] = 9
     evidence = story.evidence()
-    checks = [
-        {"name": each.name, "promise": each.promise, "kept": each.is_kept, "objections": each.objections}
-        for each in judge(evidence)
-        if each.name != "load-was-real"
-    ]
+    checks = [each.told() for each in judge(evidence) if each.name != "load-was-real"]
     verdicts = {"figures": figures(evidence), "checks": checks}
     return report.facts(PROFILES["night"], 4711, 90, 1.0, ["fill the disk: no root"], verdicts)
 
@@ -375,6 +371,17 @@ def test_the_page_hides_no_broken_promise() -> None:
     assert facts["all_kept"] is False
     assert "**no**" in report.page(report.PAGE.read_text(), facts)
     assert "**a promise BROKEN** (seed 4711, " in report.told_shortly(report.README.read_text(), facts)
+
+
+def test_the_page_says_what_was_not_tried() -> None:
+    facts = told(spoil=False)
+    facts["checks"][0]["state"] = "not tried"
+    page = report.page(report.PAGE.read_text(), facts)
+
+    assert f"`{facts['checks'][0]['name']}` | not tried |" in page
+    assert "| Every promise kept | yes, but for 1 that was not tried |" in page
+    shortly = report.told_shortly(report.README.read_text(), facts)
+    assert "**every promise that was tried kept, none lost" in shortly
 
 
 def test_the_page_says_which_broken_promise_was_not_noticed() -> None:

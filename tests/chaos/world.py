@@ -40,6 +40,8 @@ ON_THEIR_OWN = ("axme", "socket-b")
 LAUNCH = [sys.executable, "-m", "tests.chaos.launch"]
 #: What a process on an idle machine takes, in terms of its own processor time; and the most that we wait longer.
 USUAL_RATIO, MOST_SLOWNESS = 1.3, 6.0
+#: After the last request, processes may take so long to close what they held.
+IDLE_SECONDS = 20
 #: A data directory of a size that can be changed.
 DISK_BYTES = 3000 * 1024**2
 
@@ -216,12 +218,15 @@ class World(Running):
             except subprocess.TimeoutExpired:
                 load.kill()
                 load.wait()
+        for tenant, load in zip(self.tenants, self.loads, strict=True):
+            self.journal.note("load ended", part=f"load-{tenant.number}", code=load.returncode)
 
     def _keep_agents(self) -> None:
         """Start agents again that have died, as any process manager would."""
         while not self._is_over.wait(0.3):
             for agent in self.agents:
                 if not agent.is_running() and agent.name not in self.left_dead:
+                    self.journal.note("died", part=agent.name, code=agent.returncode)
                     agent.start()
 
     def stop(self) -> None:
@@ -256,11 +261,11 @@ class World(Running):
             query = (
                 "SELECT intent.id::text FROM intents_intent AS intent"
                 " JOIN agents_organization AS organization ON organization.id = intent.organization_id"
-                " WHERE organization.slug = %s ORDER BY intent.id DESC LIMIT 2000"
+                " WHERE organization.slug = %s ORDER BY random() LIMIT %s"
             )
             config = tenant.load_configuration(self, 1, 0) | {
                 "urls": [self.url(f"web-{number}") for number in range(WEBS)],
-                "intents": [row[0] for row in self.rows(query, tenant.slug)],
+                "intents": [row[0] for row in self.rows(query, tenant.slug, sample)],
                 "sample": sample,
             }
             done = subprocess.run(
@@ -292,13 +297,29 @@ class World(Running):
         [(count,)] = self.rows(f"SELECT count(*) FROM intents_intent WHERE status NOT IN {ended}")
         return int(count)
 
-    def wait_until_all_answer(self, patience: float = 180) -> None:
-        """Until every process is there and can do its work."""
-        for process, _ in self.parts():
+    def note_the_dead(self) -> None:
+        """Write down which processes are not there, and start them again. No fault has to do with it between faults."""
+        for process, name in self.parts():
             if not process.is_running():
+                self.journal.note("died", part=name, code=process.returncode)
                 process.start()
+
+    def wait_until_all_answer(self, patience: float = 180) -> None:
+        """Until every process is there and can do its work: a fault starts again what it has killed."""
+        self.note_the_dead()
         for web in self.web:
             wait_until(web.is_answering, patience, f"{web.name} answers")
+
+    def let_idle(self) -> None:
+        """Give the processes a moment to close and to end what nobody needs any more."""
+        before: list[int] = []
+        deadline = time.monotonic() + self.patience(IDLE_SECONDS)
+        while time.monotonic() < deadline:
+            held = [psutil.Process(process.pid).num_fds() for process, _ in self.parts()]
+            if before and all(now >= then for now, then in zip(held, before, strict=True)):
+                return
+            before = held
+            time.sleep(2)
 
     def note_resources(self, when: str) -> None:
         """Write down what the processes hold."""

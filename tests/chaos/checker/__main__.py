@@ -13,8 +13,10 @@ from pathlib import Path
 
 from tests.chaos.checker import evidence as evidences
 from tests.chaos.checker.figures import figures
-from tests.chaos.checker.verdicts import judge
+from tests.chaos.checker.verdicts import State, judge
 from tests.chaos.history import read
+
+LABELS = {State.KEPT: "kept", State.BROKEN: "BROKEN", State.NOT_TRIED: "not tried"}
 
 
 def main() -> int:
@@ -30,21 +32,13 @@ def main() -> int:
     verdicts = judge(evidence)
     report = {
         "figures": figures(evidence),
-        "checks": [
-            {
-                "name": verdict.name,
-                "promise": verdict.promise,
-                "kept": verdict.is_kept,
-                "objections": verdict.objections,
-            }
-            for verdict in verdicts
-        ],
+        "checks": [verdict.told() for verdict in verdicts],
     }
     (options.directory / "verdicts.json").write_text(json.dumps(report, indent=1))
     for verdict in verdicts:
-        sys.stdout.write(f"{'kept  ' if verdict.is_kept else 'BROKEN'} {verdict.name}: {verdict.promise}\n")
+        sys.stdout.write(f"{LABELS[verdict.state]:9} {verdict.name}: {verdict.promise}\n")
         for objection in verdict.objections[:5]:
-            sys.stdout.write(f"         {objection[:400]}\n")
+            sys.stdout.write(f"          {objection[:400]}\n")
     return 0 if all(verdict.is_kept for verdict in verdicts) else 1
 
 

@@ -9,7 +9,12 @@ from tests.chaos.checker.evidence import Evidence
 from tests.chaos.checker.verdicts import check
 
 
-@check("accepted-intents-are-kept")
+def _were(evidence: Evidence, kind: str, *do: str) -> bool:
+    """Whether any such request had such an outcome."""
+    return any(came["kind"] == kind for _, came in evidence.requests(*do))
+
+
+@check("accepted-intents-are-kept", has_evidence=lambda evidence: _were(evidence, "ok", "submit", "batch"))
 def kept(evidence: Evidence) -> Iterator[str]:
     """Every intent that was answered with success is in the database, with the payload that was sent."""
     for asked, came in evidence.requests("submit"):
@@ -37,7 +42,7 @@ def _is_there(evidence: Evidence, intent_id: str, marker: str) -> Iterator[str]:
         yield f"{intent_id} has the payload of {row['marker']} instead of {marker}"
 
 
-@check("accepted-intents-are-found-at-once")
+@check("accepted-intents-are-found-at-once", has_evidence=lambda evidence: _were(evidence, "ok", "read"))
 def found_at_once(evidence: Evidence) -> Iterator[str]:
     """Who was told that an intent is accepted finds it, whichever process is asked."""
     accepted: dict[str, float] = {}
@@ -85,7 +90,7 @@ def _answers_by_key(evidence: Evidence) -> dict[str, set[str]]:
     return answers
 
 
-@check("refusals-leave-nothing")
+@check("refusals-leave-nothing", has_evidence=lambda evidence: _were(evidence, "failed", "submit", "batch"))
 def refused(evidence: Evidence) -> Iterator[str]:
     """What was refused each time it was asked is not stored."""
     possible: set[str] = set()
@@ -98,7 +103,7 @@ def refused(evidence: Evidence) -> Iterator[str]:
         yield f"{marker} was refused and is stored"
 
 
-@check("tenants-are-apart")
+@check("tenants-are-apart", has_evidence=lambda evidence: _were(evidence, "failed", "spy"))
 def apart(evidence: Evidence) -> Iterator[str]:
     """No tenant sees a byte of another's, nor changes anything of it."""
     for entry in evidence.of_kind("seen"):

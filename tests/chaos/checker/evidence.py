@@ -22,7 +22,8 @@ QUERIES = {
     "intent": """
         SELECT intent.id::text, organization.slug AS tenant, intent.status, intent.seq, intent.attempt,
             intent.max_delivery_attempts AS maximum, intent.payload ->> 'marker' AS marker,
-            (intent.payload ->> 'poison')::boolean AS poison, intent.retry_of_id::text AS retry_of
+            (intent.payload ->> 'poison')::boolean AS poison, intent.retry_of_id::text AS retry_of,
+            extract(epoch FROM intent.deadline_at)::float8 AS deadline
         FROM intents_intent AS intent
         JOIN agents_organization AS organization ON organization.id = intent.organization_id
     """,
@@ -93,12 +94,26 @@ class Evidence:
                 yield asked, self.outcomes.get(number, {"kind": "unknown", "at": asked["at"]})
 
     @cached_property
+    def began(self) -> dict[str, Entry]:
+        """By its own name: each time that an agent began to work."""
+        return {entry["run"]: entry for entry in self.of_kind("run")}
+
+    @cached_property
     def runs(self) -> dict[str, list[Entry]]:
         """By intent: the times that an agent began to work on it."""
         found: dict[str, list[Entry]] = defaultdict(list)
         for entry in self.of_kind("run"):
             found[entry["intent"]].append(entry)
         return found
+
+    def landed(self, *faults: str) -> list[str]:
+        """Those of these faults that did what they were to do."""
+        return sorted({each["fault"] for each in self.of_kind("fault") if each["landed"]} & {*faults})
+
+    @cached_property
+    def patience(self) -> float:
+        """How many times as long as alone a process took on this machine."""
+        return max((float(each["patience"]) for each in self.of_kind("slowness")), default=1.0)
 
 
 def from_database(url: str) -> Iterator[Row]:

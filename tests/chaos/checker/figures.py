@@ -7,8 +7,7 @@ from typing import Any
 
 from tests.chaos.checker.evidence import Evidence
 from tests.chaos.checker.living import handovers
-from tests.chaos.checker.running import share_ok
-from tests.chaos.history import Entry
+from tests.chaos.checker.running import minutes_of_faults, share_ok
 
 
 def figures(evidence: Evidence) -> dict[str, Any]:
@@ -34,13 +33,6 @@ def figures(evidence: Evidence) -> dict[str, Any]:
         "retries": sum(row["retry_of"] is not None for row in rows),
         "observations": dict(sorted(Counter(entry["how"] for entry in evidence.of_kind("watched")).items())),
         "agents_started": sum(1 for _ in evidence.of_kind("started")),
-        "minutes_of_faults": round(_seconds(faults) / 60, 1),
+        "minutes_of_faults": round(minutes_of_faults(evidence), 1),
         "faults": dict(sorted(Counter(entry["fault"] for entry in faults).items())),
     }
-
-
-def _seconds(faults: list[Entry]) -> float:
-    """From the first fault to the end of what came of the last."""
-    return max((each["until"] for each in faults), default=0) - min(
-        (each["from"] for each in faults), default=0
-    )

@@ -13,10 +13,10 @@ from tests.chaos.history import Entry
 
 #: Who looks when all is over, with nothing in the way: what is not told then is never told.
 LAST = "observer-"
-WAYS = ("stream", "events", "websocket")
+WAYS = ("stream", "events", "websocket", "wait_for")
 
 
-@check("observers-converge")
+@check("observers-converge", has_evidence=lambda evidence: bool(evidence.of_kind("watched", "listed")))
 def converge(evidence: Evidence) -> Iterator[str]:
     """Streams from any cursor, events, outcomes and lists tell the history that is stored."""
     for entry in evidence.of_kind("watched"):
@@ -28,6 +28,9 @@ def converge(evidence: Evidence) -> Iterator[str]:
             yield from _outcome(evidence, entry)
     for entry in evidence.of_kind("listed"):
         yield from _listing(evidence, entry)
+    for asked, came in evidence.requests("list"):
+        if unknown := [each for each in came.get("intents", ()) if each not in evidence.intents]:
+            yield f"{asked['who']} was given a list with {unknown[0]}, which does not exist"
     for entry in evidence.of_kind("unobserved"):
         yield f"{entry['who']} was not told how {len(entry['intents'])} intents ended, {entry['intents'][0]} among them"
     for entry in evidence.of_kind("unlisted"):
@@ -67,9 +70,9 @@ def _left_out(evidence: Evidence) -> Iterator[str]:
 
 def _outcome(evidence: Evidence, entry: Entry) -> Iterator[str]:
     row = evidence.intents[entry["intent"]]
-    if (entry["status"], entry["seq"]) != (row["status"], row["seq"]):
+    if (entry["status"], entry.get("seq", row["seq"])) != (row["status"], row["seq"]):
         yield (
-            f"{entry['who']} was told that {row['id']} is {entry['status']} at {entry['seq']}, "
+            f"{entry['who']} was told that {row['id']} is {entry['status']} at {entry.get('seq', 'its end')}, "
             f"and it is {row['status']} at {row['seq']}"
         )
 
@@ -81,6 +84,8 @@ def _listing(evidence: Evidence, entry: Entry) -> Iterator[str]:
         if row["tenant"] == entry["tenant"]
     }
     listed = entry["intents"]
+    if unknown := [intent_id for intent_id in listed if intent_id not in evidence.intents]:
+        yield f"the list of {entry['tenant']} names {len(unknown)} intents that do not exist, {min(unknown)} among them"
     if missing := stored.keys() - listed.keys():
         yield f"the list of {entry['tenant']} lacks {len(missing)} intents, {min(missing)} among them"
     wrong = [
@@ -102,7 +107,11 @@ def everything_ends(evidence: Evidence) -> Iterator[str]:
         yield f"after {entry['seconds']:.0f} s there were still {entry['open']} open intents"
 
 
-@check("delivered-without-rings")
+@check(
+    "delivered-without-rings",
+    has_evidence=lambda evidence: bool(evidence.of_kind("probe")),
+    fed_by=("drop all rings",),
+)
 def without_rings(evidence: Evidence) -> Iterator[str]:
     """While the doorbell drops everything, an agent that waits elsewhere gets its work within some seconds."""
     for entry in evidence.of_kind("probe"):

@@ -12,13 +12,19 @@ from tests.chaos.checker.verdicts import check
 from tests.chaos.history import Entry
 
 LEAST_SHARE = 0.8
-#: Below this, a run has tried nothing.
-LEAST_REQUESTS = 200
-LEAST_COMPLETED = 50
-LEAST_REDELIVERED = 1
+#: Below this, a run has tried nothing; a long one has to try so much a minute, on a machine of its own.
+LEAST_REQUESTS, REQUESTS_A_MINUTE = 200, 100
+LEAST_COMPLETED, COMPLETED_A_MINUTE = 50, 50
+LEAST_REDELIVERED, REDELIVERED_A_MINUTE = 1, 0.3
+#: Requests that nothing speaks against: refused, too, they are not answered as they should be.
+ALWAYS_DUE = frozenset({"submit", "batch", "read", "events", "list"})
 #: What a process may hold more than when it was idle: pools that have opened, and memory that Python keeps.
-MORE_DESCRIPTORS, MORE_THREADS, MORE_CONNECTIONS, MORE_TASKS = 40, 12, 16, 40
-MORE_MEMORY, MEMORY_BYTES = 1.6, 80 * 1024 * 1024
+MORE_DESCRIPTORS, MORE_THREADS, MORE_CONNECTIONS, MORE_TASKS = 24, 10, 20, 30
+MORE_MEMORY, MEMORY_BYTES = 1.25, 48 * 1024 * 1024
+#: How the keeper of agents, and the nemesis, end a process: it did not die by itself.
+KILLED = (-9, 137)
+#: While it lasts, no process can write, and may give up.
+MAY_KILL = ("fill the disk",)
 
 
 def windows(evidence: Evidence) -> list[tuple[float, float]]:
@@ -47,7 +53,7 @@ def share_ok(evidence: Evidence) -> tuple[int, int]:
         came: Entry = evidence.outcomes.get(number, {"kind": "unknown", "at": asked["at"]})
         if not touches(asked["at"], came["at"]):
             total += 1
-            good += came["kind"] != "unknown"
+            good += came["kind"] == "ok" or (came["kind"] == "failed" and asked["do"] not in ALWAYS_DUE)
     return good, total
 
 
@@ -62,33 +68,79 @@ def landed(evidence: Evidence) -> Iterator[str]:
             yield f"{fault['fault']} did not land: {fault.get('what', '')}"
 
 
+def minutes_of_faults(evidence: Evidence) -> float:
+    """From the first fault to the end of what came of the last."""
+    faults = evidence.of_kind("fault")
+    began = min((each["from"] for each in faults), default=0)
+    return float(max((each["until"] for each in faults), default=0) - began) / 60
+
+
+def _least(evidence: Evidence, anyway: float, a_minute: float) -> float:
+    """How much there has to be in a run of this length, on this machine."""
+    return max(anyway, a_minute * minutes_of_faults(evidence) / evidence.patience)
+
+
 @check("load-was-real")
 def real(evidence: Evidence) -> Iterator[str]:
     """There was work of every kind, most requests outside of faults succeeded, and faults led to redeliveries."""
     good, total = share_ok(evidence)
-    if total < LEAST_REQUESTS:
-        yield f"only {total} requests were made outside of faults"
+    if total < (least := _least(evidence, LEAST_REQUESTS, REQUESTS_A_MINUTE)):
+        yield f"only {total} requests were made outside of faults, and there should be {least:.0f}"
     elif good < LEAST_SHARE * total:
-        yield f"only {good} of {total} requests outside of faults were answered"
-    done = Counter(asked["do"] for asked, came in evidence.requests(*_DOINGS) if came["kind"] == "ok")
-    for do in _DOINGS:
-        if not done[do]:
-            yield f"no {do} succeeded"
+        yield f"only {good} of {total} requests outside of faults were answered as they should be"
+    yield from _not_done(evidence)
     completed = sum(row["status"] == "COMPLETED" for row in evidence.intents.values())
-    if completed < LEAST_COMPLETED:
-        yield f"only {completed} intents were completed"
+    if completed < (least := _least(evidence, LEAST_COMPLETED, COMPLETED_A_MINUTE)):
+        yield f"only {completed} intents were completed, and there should be {least:.0f}"
     redelivered = sum(len(handovers(events)) > 1 for events in evidence.events.values())
-    if redelivered < LEAST_REDELIVERED:
-        yield f"only {redelivered} intents were handed over more than once"
+    if redelivered < (least := _least(evidence, LEAST_REDELIVERED, REDELIVERED_A_MINUTE)):
+        yield f"only {redelivered} intents were handed over more than once, and there should be {least:.0f}"
     kinds = {run["agent"] for run in evidence.of_kind("run")}
     if missing := {"axme", "socket", "hasty"} - kinds:
         yield f"no work was done by agents of the kind {', '.join(sorted(missing))}"
     ways = Counter(entry["how"] for entry in evidence.of_kind("watched"))
-    if missing := {"stream", "events", "websocket"} - ways.keys():
+    if missing := {"stream", "events", "websocket", "wait_for"} - ways.keys():
         yield f"nobody looked by {', '.join(sorted(missing))}"
 
 
-_DOINGS = ("submit", "batch", "cancel", "retry", "read", "list")
+#: What has to have succeeded, and what has to have been refused; the kill switch, if there was a fault that uses it.
+_DOINGS = ("submit", "batch", "cancel", "retry", "read", "list", "complete", "checkpoint")
+_REFUSED = ("spy",)
+_KILLS = "end at once"
+
+
+def _not_done(evidence: Evidence) -> Iterator[str]:
+    done = Counter(
+        (asked["do"], came["kind"]) for asked, came in evidence.requests(*_DOINGS, *_REFUSED, "kill")
+    )
+    for do in (*_DOINGS, *(["kill"] if evidence.landed(_KILLS) else [])):
+        if not done[do, "ok"]:
+            yield f"no {do} succeeded"
+    for do in _REFUSED:
+        if not done[do, "failed"]:
+            yield f"no {do} was refused"
+
+
+@check("nobody-dies-unasked")
+def nobody_dies(evidence: Evidence) -> Iterator[str]:
+    """No process of Perdure, no agent and no part of the load dies but by a fault, and the load comes to its end."""
+    excused = [
+        (each["from"], each["until"]) for each in evidence.of_kind("fault") if each["fault"] in MAY_KILL
+    ]
+    for entry in evidence.of_kind("died"):
+        is_agent = entry["part"] != "worker" and not entry["part"].startswith("web-")
+        if is_agent and entry["code"] in KILLED:
+            continue
+        if not any(start <= entry["at"] <= end for start, end in excused):
+            yield f"{entry['part']} ended by itself: exit code {entry['code']}"
+    for entry in evidence.of_kind("crashed"):
+        yield f"{entry['who']} does not {entry['what']} any more: {entry['error']}"
+    stopped = {entry["who"] for entry in evidence.of_kind("stopped")}
+    for who in sorted({entry["who"] for entry in evidence.of_kind("load")} - stopped):
+        yield f"{who} has not come to its end"
+    for entry in evidence.of_kind("load ended"):
+        if entry["code"] != 0:
+            yield f"{entry['part']} ended with exit code {entry['code']}"
 
 
 @check("processes-return-to-rest")

@@ -80,5 +80,7 @@ def _certain(do: str, found: dict[str, Any]) -> dict[str, Any]:
             return {"intents": [each.get("intent_id") for each in found["results"]]}
         case "read":
             return {"status": found["intent"]["status"]}
+        case "list":
+            return {"intents": [row["intent_id"] for row in found["intents"]]}
         case _:
             return {}

@@ -38,13 +38,19 @@ def main() -> None:
 
 def handle(client: AxmeClient, journal: Journal, delivery: dict[str, Any]) -> None:
     intent_id, run = delivery["intent_id"], uuid.uuid4().hex[:12]
-    attempt = int(delivery["delivery_attempt"])
-    journal.note("run", intent=intent_id, run=run, attempt=attempt, seq=delivery.get("seq"), agent="axme")
+    attempt, seq = int(delivery["delivery_attempt"]), delivery.get("seq")
+    journal.note("run", intent=intent_id, run=run, attempt=attempt, seq=seq, agent="axme")
     intent = client.get_intent(intent_id)["intent"]
     journal.note("seen", tenants=tenants_in(json.dumps(intent).encode()), tenant=os.environ["CHAOS_TENANT"])
     payload = intent["payload"]
     time.sleep(float(payload.get("work", 0)))
-    result = {"status": "success", "run": run, "attempt": attempt, "marker": payload.get("marker")}
+    result = {
+        "status": "success",
+        "run": run,
+        "attempt": attempt,
+        "seq": seq,
+        "marker": payload.get("marker"),
+    }
     answer = journal.invoke("complete", intent=intent_id, run=run, attempt=attempt)
     try:
         client.resume_intent(intent_id, {"action": "complete", **result})

@@ -75,7 +75,12 @@ class Hasty:
             lease=delivery["lease"],
         )
         named = {"intent_id": intent_id, "lease": delivery["lease"]}
-        said = {"run": run, "attempt": attempt, "marker": delivery["payload"].get("marker")}
+        said = {
+            "run": run,
+            "attempt": attempt,
+            "seq": delivery["seq"],
+            "marker": delivery["payload"].get("marker"),
+        }
         complete = {"type": "complete", "result": said, **named}
         self.old = [*self.old[-REMEMBERED:], complete]
         step = {"type": "checkpoint", "step": "hasty", "value": {**said, "step": "hasty"}, **named}
@@ -101,6 +106,8 @@ class Hasty:
         [result] = frame["results"]
         if result["ok"]:
             operation.ok()
+        elif result["error"]["code"] == "unavailable":
+            operation.unknown(code="unavailable")
         else:
             operation.failed(code=result["error"]["code"])
 

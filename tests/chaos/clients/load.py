@@ -10,7 +10,7 @@ import json
 import random
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -181,7 +181,7 @@ class Load:
             return
         how = self.chance.choice((watch_by_stream, watch_by_stream, watch_by_polling))
         after = self.chance.choice((0, 0, 1, 2, 3))
-        task = asyncio.create_task(how(self.asker, intent_id, after, self.is_over))
+        task = asyncio.create_task(self._noting_a_crash(how(self.asker, intent_id, after, self.is_over)))
         self._watching.add(task)
         task.add_done_callback(self._watching.discard)
 
@@ -208,7 +208,7 @@ class Load:
         ]
 
     async def browse(self) -> None:
-        await self.asker.ask("list", "GET", "/v1/intents?limit=50", facts={})
+        await self.asker.ask("list", "GET", "/v1/intents?limit=50", facts={"tenant": self.tenant})
 
     # -- all of it -------------------------------------------------------------------------------------------
 
@@ -227,7 +227,8 @@ class Load:
             self._every(1.5 / pace, self.browse),
             SocketSubmitter(self).run(),
         ]
-        tasks = [asyncio.create_task(each) for each in crowd]
+        self.journal.note("load")
+        tasks = [asyncio.create_task(self._noting_a_crash(each)) for each in crowd]
         await _end_of_input()
         self.is_over.set()
         await asyncio.wait(tasks, timeout=25)
@@ -239,11 +240,18 @@ class Load:
         await self.asker.close()
         self.journal.note("stopped")
 
-    async def _every(self, seconds: float, do: Callable[[], Awaitable[None]]) -> None:
+    async def _noting_a_crash(self, doing: Coroutine[Any, Any, None]) -> None:
+        """Do it; a failure, which is a mistake of ours or an answer that nobody understands, is written down."""
+        try:
+            await doing
+        except Exception as error:  # noqa: BLE001  whatever it is: who does nothing any more proves nothing
+            self.journal.note("crashed", what=getattr(doing, "__qualname__", "?"), error=repr(error)[:300])
+
+    async def _every(self, seconds: float, do: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Do it again and again, unevenly."""
         while not self.is_over.is_set():
             await asyncio.sleep(self.chance.uniform(0.2, 1.8) * seconds)
-            await do()
+            await self._noting_a_crash(do())
 
 
 async def _end_of_input() -> None:

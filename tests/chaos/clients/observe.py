@@ -12,6 +12,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import httpx
+from axme import AxmeClient, AxmeClientConfig, AxmeError
 from websockets.asyncio.client import connect
 
 from tests.chaos.clients.asking import Asker
@@ -38,6 +40,7 @@ async def main(config: dict[str, Any]) -> None:
 
         await asyncio.gather(*map(look, sample))
         await outcomes(asker, url, sample)
+        await waited_for(asker, url, sample)
         await asker.close()
 
 
@@ -63,6 +66,27 @@ async def outcomes(asker: Asker, url: str, ids: list[str]) -> None:
                         )
         except TimeoutError:
             asker.journal.note("unobserved", how="websocket", intents=sorted(left))
+
+
+async def waited_for(asker: Asker, url: str, ids: list[str]) -> None:
+    """What the package `axme` says to who waits for their ends."""
+    crowd = asyncio.Semaphore(4)
+    client = AxmeClient(AxmeClientConfig(base_url=url, api_key=asker.key))
+
+    async def wait(intent_id: str) -> None:
+        async with crowd:
+            try:
+                event = await asyncio.to_thread(client.wait_for, intent_id, timeout_seconds=60)
+            except (AxmeError, httpx.HTTPError, TimeoutError) as error:
+                asker.journal.note("unobserved", how="wait_for", intents=[intent_id], error=repr(error)[:300])
+            else:
+                asker.see(json.dumps(event).encode())
+                asker.journal.note(
+                    "watched", how="wait_for", intent=intent_id, status=event["status"], seq=event["seq"]
+                )
+
+    await asyncio.gather(*map(wait, ids))
+    client.close()
 
 
 if __name__ == "__main__":

@@ -39,13 +39,18 @@ def handle(delivery: Delivery) -> dict[str, Any]:
         for number in range(int(payload.get("steps", 0))):
             step(f"step-{number}", do, delivery, run, f"step-{number}", float(payload.get("work", 0)))
     time.sleep(float(payload.get("work", 0)))
-    return {"run": run, "attempt": delivery.attempt, "marker": payload.get("marker")}
+    return {**_signature(delivery, run), "marker": payload.get("marker")}
 
 
 def do(delivery: Delivery, run: str, step: str, work: float) -> dict[str, Any]:
     journal.note("step", intent=delivery.intent_id, run=run, step=step, attempt=delivery.attempt)
     time.sleep(work / 2)
-    return {"run": run, "attempt": delivery.attempt, "step": step}
+    return {**_signature(delivery, run), "step": step}
+
+
+def _signature(delivery: Delivery, run: str) -> dict[str, Any]:
+    """Who wrote this, and in which handing over it was begun: an attempt that was given back has its number again."""
+    return {"run": run, "attempt": delivery.attempt, "seq": delivery.data.get("seq")}
 
 
 if __name__ == "__main__":

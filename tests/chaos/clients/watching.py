@@ -75,7 +75,7 @@ async def list_all(asker: Asker) -> None:
     cursor: str | None = ""
     while cursor is not None:
         path = f"/v1/intents?limit=200{f'&cursor={cursor}' if cursor else ''}"
-        status, found = await asker.ask("list", "GET", path, facts={})
+        status, found = await asker.ask("list", "GET", path, facts={"tenant": asker.tenant})
         if status != 200:
             asker.journal.note("unlisted", tenant=asker.tenant, status=status)
             return
