@@ -11,9 +11,9 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 
-from agents import audit, membership
+from agents import audit, invitations
 from agents.errors import AlreadyExists, Invalid, NotFound
-from agents.membership import Added
+from agents.invitations import Invited
 from agents.models import Organization, Role, Workspace
 from agents.models.organization import validate_slug
 from agents.people import Operator
@@ -97,11 +97,11 @@ def rename_workspace(operator: Operator, workspace_id: UUID, name: str) -> Works
     return workspace
 
 
-def found(by: str, slug: str, name: str, *, workspace: str, administrator: str) -> Added:
-    """Make an organization with a workspace and its first administrator. Only who runs the server may.
+def found(by: str, slug: str, name: str, *, workspace: str, administrator: str) -> Invited:
+    """Make an organization with a workspace, and invite its first administrator. Only who runs the server may.
 
     Raises:
-        Invalid, AlreadyExists, Conflict: a slug or a name cannot be, or is taken.
+        Invalid, AlreadyExists: a slug or a name cannot be, or is taken.
     """
     wanted, first = _slug(slug), _slug(workspace)
     called = _name(name or slug.replace("-", " ").capitalize())
@@ -121,7 +121,7 @@ def found(by: str, slug: str, name: str, *, workspace: str, administrator: str) 
             details={"name": called},
         )
         _record(by, "workspace.created", division, name=division.name)
-        return membership.add(by, administrator, Role.ADMIN, organization_id=organization.pk)
+        return invitations.invite(by, administrator, Role.ADMIN, organization_id=organization.pk)
 
 
 def _slug(text: str) -> str:

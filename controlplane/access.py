@@ -155,7 +155,8 @@ PLACES: Final[dict[str, Role]] = {
     "settings/members/": Role.ADMIN,
     "settings/members/<int:membership_id>/role/": Role.ADMIN,
     "settings/members/<int:membership_id>/removal/": Role.ADMIN,
-    "settings/members/<int:membership_id>/invitation/": Role.ADMIN,
+    "settings/invitations/<int:invitation_id>/renewal/": Role.ADMIN,
+    "settings/invitations/<int:invitation_id>/withdrawal/": Role.ADMIN,
     "settings/invited/<slug:ticket>/": Role.ADMIN,
 }
 

@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 
 from agents import addresses, keys
 from agents.caller import Caller
-from agents.models import AGENT_SCOPES, Agent, ApiKey, Membership, Organization, Role, Workspace
+from agents.models import AGENT_SCOPES, Agent, ApiKey, Invitation, Membership, Organization, Role, Workspace
 
 _numbers = count(1)
 
@@ -80,3 +80,11 @@ def make_user(
     if organization is not None:
         Membership.objects.create(user=user, organization=organization, role=role)
     return user
+
+
+def make_invitation(organization: Organization, username: str = "newcomer") -> Invitation:
+    """A place that is held for a name, by a link that nobody has."""
+    digest = f"digest-{next(_numbers)}"
+    return Invitation.objects.create(
+        organization=organization, username=username, role=Role.VIEWER, digest=digest
+    )

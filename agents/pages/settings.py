@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from agents import invitations, membership, organizing
 from agents.errors import ApiError
-from agents.membership import Added
+from agents.invitations import Invited
 from agents.models import Role
 from agents.pages import once
 from agents.pages.errors import sentence
@@ -89,11 +89,10 @@ def workspace(request: PageRequest, workspace_id: UUID) -> str:
 
 
 @_act("new-member")
-def members(request: PageRequest) -> str | HttpResponse:
-    """Add somebody, who is invited if they are new here."""
+def members(request: PageRequest) -> HttpResponse:
+    """Invite somebody. Whether they have a login on this server makes no difference that could be seen."""
     operator, posted = request.place.operator(request), request.POST
-    added = membership.add(operator, posted.get("username", ""), posted.get("role", ""))
-    return _invited(request, added) if added.invitation else f"{added.membership.user} is a member now."
+    return _invited(request, invitations.invite(operator, posted.get("username", ""), posted.get("role", "")))
 
 
 @_act("member")
@@ -104,10 +103,17 @@ def role(request: PageRequest, membership_id: int) -> str:
     return f"{changed.user} is {_a(changed.role)} now."
 
 
-@_act("member")
-def invitation(request: PageRequest, membership_id: int) -> HttpResponse:
+@_act("invitation")
+def renewal(request: PageRequest, invitation_id: int) -> HttpResponse:
     """Make a new link for somebody who has not followed the first."""
-    return _invited(request, membership.invite_again(request.place.operator(request), membership_id))
+    return _invited(request, invitations.renew(request.place.operator(request), invitation_id))
+
+
+@_act("invitation")
+def withdrawal(request: PageRequest, invitation_id: int) -> str:
+    """Take an invitation back."""
+    withdrawn = invitations.withdraw(request.place.operator(request), invitation_id)
+    return f"{withdrawn.username} is not invited any more."
 
 
 @page(role=Role.ADMIN)
@@ -135,14 +141,13 @@ def removal(request: PageRequest, membership_id: int) -> HttpResponse:
 def invited(request: PageRequest, ticket: str) -> HttpResponse:
     """Show the link of an invitation, this once."""
     shown = once.take(request, ticket)
-    link = request.build_absolute_uri(path_of(shown["invitation"])) if shown else ""
+    link = request.build_absolute_uri(path_of(shown["link"])) if shown else ""
     return render(request, "agents/member_invited.html", {"shown": shown, "link": link})
 
 
-def _invited(request: PageRequest, added: Added) -> HttpResponse:
-    ticket = once.keep(
-        request, invitation=added.invitation, name=str(added.membership.user), role=added.membership.role
-    )
+def _invited(request: PageRequest, invited: Invited) -> HttpResponse:
+    invitation = invited.invitation
+    ticket = once.keep(request, link=invited.link, name=invitation.username, role=invitation.role)
     return HttpResponseRedirect(request.place.url("agents:member-invited", ticket=ticket), status=303)
 
 
@@ -155,7 +160,8 @@ def _settings(
 ) -> HttpResponse:
     operator = request.place.operator(request)
     context = {
-        "members": [(each, invitations.is_pending(each.user)) for each in membership.members(operator)],
+        "members": membership.members(operator),
+        "invitations": invitations.waiting(operator),
         "divisions": organizing.workspaces(operator),
         "roles": ROLES,
         "wrong": {"form": form, "message": sentence(error.message) if error else "", **named},

@@ -33,9 +33,14 @@ urlpatterns = [
     path(f"{PLACE}settings/members/<int:membership_id>/role/", settings.role, name="member-role"),
     path(f"{PLACE}settings/members/<int:membership_id>/removal/", settings.removal, name="member-removal"),
     path(
-        f"{PLACE}settings/members/<int:membership_id>/invitation/",
-        settings.invitation,
-        name="member-invitation",
+        f"{PLACE}settings/invitations/<int:invitation_id>/renewal/",
+        settings.renewal,
+        name="invitation-renewal",
+    ),
+    path(
+        f"{PLACE}settings/invitations/<int:invitation_id>/withdrawal/",
+        settings.withdrawal,
+        name="invitation-withdrawal",
     ),
     path(f"{PLACE}settings/invited/<slug:ticket>/", settings.invited, name="member-invited"),
 ]

@@ -12,12 +12,13 @@ from django.core.management import CommandError, call_command
 from agents import invitations, membership, organizing
 from agents.errors import ApiError, Forbidden, NotFound
 from agents.membership import LastAdministrator
-from agents.models import AuditEntry, Membership, Organization, Role, Workspace
+from agents.models import AuditEntry, Invitation, Membership, Organization, Role, Workspace
 from agents.people import Operator
-from tests.factories import make_organization, make_user, make_workspace
+from tests.factories import make_invitation, make_organization, make_user, make_workspace
 from tests.intents.racing import at_once
 
 LINK_PATH = "/invitation/?of="
+PASSWORD = "a long winded sentence"
 
 
 def person(workspace: Workspace, role: Role) -> Operator:
@@ -76,23 +77,26 @@ def test_administrators_who_leave_at_the_same_moment_leave_one() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_somebody_new_who_is_added_twice_at_once_is_one_person() -> None:
-    admins = [person(make_workspace(), Role.ADMIN) for _ in range(4)]
+def test_of_those_who_take_a_name_at_the_same_moment_one_gets_it() -> None:
+    names = ["newcomer", "Newcomer", "NEWCOMER", "newcomer"]
+    links = [invitations.invite(person(make_workspace(), Role.ADMIN), name, "viewer").link for name in names]
 
     outcomes = at_once(
-        [partial(outcome, partial(membership.add, each, "newcomer", "viewer")) for each in admins]
+        [partial(outcome, partial(invitations.take_up_anew, each, PASSWORD)) for each in links]
     )
 
-    assert sorted(outcomes) == ["Conflict", "Conflict", "Conflict", "done"]
-    assert User.objects.get(username="newcomer").memberships.count() == 1
+    assert sorted(outcomes) == ["NameTaken", "NameTaken", "NameTaken", "done"]
+    assert User.objects.get(username__iexact="newcomer").memberships.count() == 1
 
 
 @pytest.mark.django_db(transaction=True)
 def test_an_invitation_is_accepted_once_also_at_the_same_moment() -> None:
-    link = membership.add(person(make_workspace(), Role.ADMIN), "newcomer", "viewer").invitation
+    link = invitations.invite(person(make_workspace(), Role.ADMIN), "newcomer", "viewer").link
     passwords = [f"a long winded sentence {number}" for number in range(4)]
 
-    outcomes = at_once([partial(outcome, partial(invitations.accept, link, each)) for each in passwords])
+    outcomes = at_once(
+        [partial(outcome, partial(invitations.take_up_anew, link, each)) for each in passwords]
+    )
 
     assert sorted(outcomes) == ["InvitationGone"] * 3 + ["done"]
     assert User.objects.get(username="newcomer").check_password(passwords[outcomes.index("done")])
@@ -103,10 +107,13 @@ def test_an_invitation_is_accepted_once_also_at_the_same_moment() -> None:
 def test_the_domain_asks_for_the_role_itself(role: Role) -> None:
     workspace = make_workspace()
     somebody, admin = person(workspace, role), person(workspace, Role.ADMIN)
+    held = make_invitation(workspace.organization)
     attempts: list[Callable[[], object]] = [
         lambda: membership.members(somebody),
-        lambda: membership.add(somebody, "newcomer", "viewer"),
-        lambda: membership.invite_again(somebody, pk_of(admin)),
+        lambda: invitations.waiting(somebody),
+        lambda: invitations.invite(somebody, "newcomer", "viewer"),
+        lambda: invitations.renew(somebody, held.pk),
+        lambda: invitations.withdraw(somebody, held.pk),
         lambda: membership.change_role(somebody, pk_of(somebody), "admin"),
         lambda: membership.remove(somebody, pk_of(admin)),
         lambda: organizing.rename(somebody, "Mine"),
@@ -129,19 +136,22 @@ def test_whoever_was_demoted_a_moment_ago_decides_nothing() -> None:
     with pytest.raises(Forbidden):
         membership.change_role(was_admin, pk_of(was_admin), "admin")
     with pytest.raises(Forbidden):
-        membership.add(was_admin, "accomplice", "admin")
-    assert not User.objects.filter(username="accomplice").exists()
+        invitations.invite(was_admin, "accomplice", "admin")
+    assert not Invitation.objects.exists()
 
 
 @pytest.mark.django_db
 def test_another_organizations_members_are_not_found() -> None:
     admin, other = person(make_workspace(), Role.ADMIN), person(make_workspace(), Role.ADMIN)
+    theirs = make_invitation(Organization.objects.get(pk=other.organization_id))
 
+    assert not invitations.waiting(admin).exists()
     for act in (
         partial(membership.find, admin, pk_of(other)),
         partial(membership.remove, admin, pk_of(other)),
         partial(membership.change_role, admin, pk_of(other), "viewer"),
-        partial(membership.invite_again, admin, pk_of(other)),
+        partial(invitations.renew, admin, theirs.pk),
+        partial(invitations.withdraw, admin, theirs.pk),
     ):
         with pytest.raises(NotFound):
             act()
@@ -167,7 +177,8 @@ def test_an_organization_is_founded_from_the_command_line(capsys: pytest.Capture
     assert organization.name == "Globex Corporation"
     assert [each.slug for each in organization.workspaces.all()] == ["production"]
     assert invitations.invited(said.partition(LINK_PATH)[2].strip()).username == "ada"
-    assert organization.memberships.get().role == Role.ADMIN
+    assert not User.objects.exists(), "nobody is a member before they have come"
+    assert organization.invitations.get().role == Role.ADMIN
     noted = AuditEntry.objects.filter(organization=organization).order_by("pk")
     assert [entry.action for entry in noted] == [
         "organization.created",
@@ -185,4 +196,4 @@ def test_what_cannot_be_founded_is_explained_and_leaves_nothing() -> None:
         with pytest.raises(CommandError):
             call_command("create_organization", slug, "--admin", admin)
     assert Organization.objects.count() == 1
-    assert not User.objects.exists()
+    assert not Invitation.objects.exists()

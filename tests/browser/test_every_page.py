@@ -31,7 +31,8 @@ NO_PAGES = frozenset({
     "intents/<uuid:intent_id>/actions/", "intents/<uuid:intent_id>/export/", "bulk/<uuid:action_id>/stop/",
     "agents/<slug:service_account_id>/kill/", "agents/<slug:service_account_id>/resumption/", "audit/export/",
     "settings/organization/", "settings/workspaces/", "settings/workspaces/<uuid:workspace_id>/", "settings/members/",
-    "settings/members/<int:membership_id>/role/", "settings/members/<int:membership_id>/invitation/",
+    "settings/members/<int:membership_id>/role/", "settings/invitations/<int:invitation_id>/renewal/",
+    "settings/invitations/<int:invitation_id>/withdrawal/",
 })  # fmt: skip
 
 

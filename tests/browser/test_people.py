@@ -103,7 +103,7 @@ def test_somebody_is_invited_comes_in_and_is_removed_with_what_they_have_open(
     page.goto(f"{ROOT}settings/")
     page.get_by_label("Name").and_(page.locator("#username")).fill("newcomer")
     page.locator("#role").select_option("operator")
-    page.locator("#new-member").get_by_role("button", name="Add").click()
+    page.locator("#new-member").get_by_role("button", name="Invite").click()
     expect(page.get_by_role("heading", name="newcomer is invited")).to_be_visible()
     link = page.locator("#link").inner_text()
     page.get_by_role("link", name="Done").click()
@@ -132,6 +132,26 @@ def test_somebody_is_invited_comes_in_and_is_removed_with_what_they_have_open(
     again = open_context().new_page()
     assert (status := again.goto(link)) is not None
     assert status.status == 404
+
+
+def test_somebody_with_a_login_joins_a_second_organization_as_who_they_are(
+    browser_page: Page, person: MakePerson, perdure: Perdure, console: Console
+) -> None:
+    console.forgive("404")
+    Operator.of_another_tenant(perdure, "initech").close()
+    theirs = person(Role.VIEWER, organization="initech")
+    page = browser_page
+    page.goto(f"{ROOT}settings/")
+    page.locator("#username").fill(theirs.username)
+    page.locator("#new-member").get_by_role("button", name="Invite").click()
+    link = page.locator("#link").inner_text()
+
+    theirs.page.goto(ROOT)
+    expect(theirs.page.get_by_role("heading", name="Nothing here")).to_be_visible()
+    theirs.page.goto(link)
+    theirs.page.get_by_role("button", name="Join").click()
+    theirs.page.wait_for_url(f"**{ROOT}")
+    expect(theirs.page.locator("#switcher")).to_be_visible()
 
 
 def test_a_workspace_is_made_and_the_switcher_leads_there_and_back(browser_page: Page) -> None:
@@ -213,6 +233,7 @@ def test_another_organizations_pages_are_not_there(
         "<slug:key_id>": account.key_id,
         "<uuid:workspace_id>": perdure.facts["PERDURE_WORKSPACE_ID"],
         "<int:membership_id>": str(member),
+        "<int:invitation_id>": "1",
         "<int:view_id>": "1",
         "<uuid:action_id>": intent_id,
         "<slug:ticket>": "x",

@@ -66,7 +66,8 @@ PAGES: Final[dict[str, str]] = {
     "settings/workspaces/": "workspace.created",
     "settings/workspaces/<uuid:workspace_id>/": "workspace.renamed",
     "settings/members/": "member.invited",
-    "settings/members/<int:membership_id>/invitation/": "member.invited",
+    "settings/invitations/<int:invitation_id>/renewal/": "member.invited",
+    "settings/invitations/<int:invitation_id>/withdrawal/": "invitation.withdrawn",
     "settings/members/<int:membership_id>/role/": "member.role_changed",
     "settings/members/<int:membership_id>/removal/": "member.removed",
 }

@@ -15,7 +15,7 @@ from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
 
-from agents.models import ALL_SCOPES, AuditEntry, Membership, Role, Scope, Workspace
+from agents.models import ALL_SCOPES, AuditEntry, Invitation, Membership, Role, Scope, Workspace
 from agents.postgres import in_thread
 from controlplane import access
 from intents.models import BulkAction, Intent, SavedView
@@ -189,8 +189,11 @@ def test_every_page_that_takes_a_form_is_noted_with_the_person_and_from_where() 
             f"settings/workspaces/{desk.agent.workspace_id}/", name="Live"
         ),
         "settings/members/": lambda: desk.post("settings/members/", username="cleo", role="viewer"),
-        "settings/members/<int:membership_id>/invitation/": lambda: desk.post(
-            f"settings/members/{Membership.objects.get(user__username='cleo').pk}/invitation/"
+        "settings/invitations/<int:invitation_id>/renewal/": lambda: desk.post(
+            f"settings/invitations/{Invitation.objects.get().pk}/renewal/"
+        ),
+        "settings/invitations/<int:invitation_id>/withdrawal/": lambda: desk.post(
+            f"settings/invitations/{Invitation.objects.get().pk}/withdrawal/"
         ),
         "settings/members/<int:membership_id>/role/": lambda: desk.post(
             f"{member_page}role/", role="operator"
@@ -226,6 +229,7 @@ def test_every_page_that_takes_forms_is_known_here() -> None:
         "<slug:key_id>": desk.key.pk,
         "<uuid:workspace_id>": desk.agent.workspace_id,
         "<int:membership_id>": desk.colleague.pk,
+        "<int:invitation_id>": 1,
         "<slug:ticket>": "x",
     }
     takes_forms = set()

@@ -1,4 +1,4 @@
-"""`manage.py create_organization`: a new tenant, its first workspace and its first administrator."""
+"""`manage.py create_organization`: a new tenant, its first workspace and an invitation for its first administrator."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from agents.pages.invitation import path_of
 class Command(BaseCommand):
     """Founds an organization, and says how its administrator gets in."""
 
-    help = "Make an organization with a workspace and an administrator, who is invited if there is no such person yet."
+    help = "Make an organization with a workspace and invite an administrator."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("slug", help="the first part of its addresses: agent://<slug>/…")
@@ -28,7 +28,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            added = organizing.found(
+            invited = organizing.found(
                 f"shell:{getpass.getuser()}",
                 options["slug"],
                 options["name"],
@@ -37,10 +37,9 @@ class Command(BaseCommand):
             )
         except ApiError as error:
             raise CommandError(error.message) from None
-        name = added.membership.user.get_username()
-        self.stdout.write(f"The organization {options['slug']} is there, and {name} is its administrator.")
-        if added.invitation:
-            self.stdout.write(
-                f"{name} chooses a password, once and within three days, on this server's page\n"
-                f"{path_of(added.invitation)}"
-            )
+        name = invited.invitation.username
+        self.stdout.write(
+            f"The organization {options['slug']} is there, and {name} is invited to be its administrator,\n"
+            f"once and within three days, on this server's page\n"
+            f"{path_of(invited.link)}"
+        )
