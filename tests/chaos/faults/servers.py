@@ -6,9 +6,11 @@ import os
 import random
 import signal
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
+import psycopg
 import redis
 
 from tests.chaos.faults.registry import NotHere, fault
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 KILOBYTE = 1024
 #: What the disk has left when it has become small.
 ROOM = 6 * KILOBYTE**2
+#: What PostgreSQL says when it cannot write. It has to come to that by itself, by what the load writes.
+NO_SPACE, NOTICED_SECONDS = b"No space left on device", 20
 
 
 def _restart_postgres(world: World, number: signal.Signals, pause: float) -> str:
@@ -54,15 +58,25 @@ def kill_postgres(world: World, chance: random.Random) -> str:
 @fault("kill a backend of PostgreSQL", 4)
 def kill_backend(world: World, chance: random.Random) -> str:
     """SIGKILL to one connection's process: PostgreSQL drops all the others and recovers by itself."""
-    postgres = world.perdure.postgres
-    pids = [
-        row[0] for row in world.rows("SELECT pid FROM pg_stat_activity WHERE application_name = 'perdure'")
-    ]
-    if not pids:
+    before = _backends(world)
+    if not before:
         return ""
-    os.kill(chance.choice(pids), signal.SIGKILL)
-    wait_until(postgres.is_answering, 30, "PostgreSQL has recovered")
-    return "a backend was killed"
+    victim = chance.choice(sorted(before))
+    os.kill(victim, signal.SIGKILL)
+
+    def are_all_gone() -> bool:
+        try:
+            return not before & _backends(world)
+        except psycopg.OperationalError:  # it recovers
+            return False
+
+    wait_until(are_all_gone, world.patience(30), "PostgreSQL has recovered without its old connections")
+    return f"backend {victim} was killed, {len(before)} connections were dropped"
+
+
+def _backends(world: World) -> set[int]:
+    query = "SELECT pid FROM pg_stat_activity WHERE application_name = 'perdure'"
+    return {row[0] for row in world.rows(query)}
 
 
 @fault("kill Valkey", 5)
@@ -103,23 +117,35 @@ def freeze_valkey(world: World, chance: random.Random) -> str:
 
 @fault("fill the disk", 8)
 def fill_disk(world: World, chance: random.Random) -> str:
-    """The data directory's disk has no byte left, until somebody makes room; PostgreSQL may die of it."""
+    """The data directory's file system has no byte left until PostgreSQL has failed to write, and then for a while."""
     if not world.has_small_disk:
         raise NotHere("a disk of a given size needs root, and a kernel that lets it mount one")
-    home = world.perdure.home
-    ballast = home / "ballast"
+    home, log = world.perdure.home, world.perdure.postgres.log
+    ballast, read = home / "ballast", log.stat().st_size
+    began = time.monotonic()
     # Made smaller rather than filled from end to end: what is on it is memory. The rest is filled by a write of ours.
     world.resize_disk(psutil.disk_usage(str(home)).used + ROOM)
     try:
         with ballast.open("wb") as file:
             _fill(file.fileno())
-        landed = psutil.disk_usage(str(home)).free < KILOBYTE**2
-        time.sleep(chance.uniform(2, 4))
+        landed = _comes_to(log, read, NO_SPACE, world.patience(NOTICED_SECONDS))
+        seconds = time.monotonic() - began
+        time.sleep(chance.uniform(1, 3))
     finally:
         ballast.unlink(missing_ok=True)
         world.resize_disk(world.disk_bytes)
     wait_until(lambda: world.perdure.postgres.start() or True, 60, "PostgreSQL is back")
-    return "the disk was full" if landed else ""
+    return f"the disk was full, which PostgreSQL met after {seconds:.1f} s" if landed else ""
+
+
+def _comes_to(log: Path, read: int, words: bytes, seconds: float) -> bool:
+    """Whether the log says these words, after what had been read of it, within so many seconds."""
+    deadline = time.monotonic() + seconds
+    while words not in log.read_bytes()[read:]:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
 
 
 def _fill(descriptor: int) -> None:
