@@ -73,9 +73,9 @@ check: $(VENV)/installed ## Everything that can be told without running it
 	DJANGO_SETTINGS_MODULE=controlplane.settings.test $(BIN)/python -W ignore::RuntimeWarning \
 		manage.py makemigrations --check --dry-run
 
-# PEERS=all, or some of bench/peers, measures those beside ours.
+# PEERS=all, or some of bench/peers, measures those beside ours; all of them are written into docs/performance.md and README.md.
 bench: $(VENV)/installed ## Measure throughput and latency against the database's ceiling
-	@$(BIN)/python -m bench $(if $(PEERS),--peers $(PEERS)) $(BENCH_OPTIONS)
+	@$(BIN)/python -m bench $(if $(PEERS),--peers $(PEERS)) $(if $(filter all,$(PEERS)),--write) $(BENCH_OPTIONS)
 
 screenshots: $(VENV)/installed ## Take the pictures of docs/images anew; needs Chromium
 	@$(BIN)/python -m tests.browser.screenshots

@@ -6,15 +6,12 @@ import json
 import sys
 from collections.abc import Iterator
 
-from bench import machine, options as command_line
-from bench.figures import checkpoints, dashboard, idle, latency, redelivery, size, throughput
-from bench.options import BESIDE, Options
+from bench import machine, options as command_line, table
+from bench.figures import checkpoints, dashboard, idle, latency, redelivery, retention, size, throughput
+from bench.options import BESIDE, USUAL, Options
 from bench.peers import runner
 from bench.perdure import Perdure
 from bench.report import Figure
-
-#: Finished intents that are there before anything is measured, so that the planner knows tables in use.
-HISTORY = 20_000
 
 
 def main() -> int:
@@ -23,9 +20,7 @@ def main() -> int:
     found: list[Figure] = []
     failures = 0
     with Perdure(options.web_processes) as perdure:
-        past = perdure.database.agent_id(perdure.agent("past")[0])
-        perdure.database.fill(HISTORY, [past], ended=True)
-        perdure.database.keep()
+        perdure.database.begin(perdure.database.agent_id(perdure.agent("past")[0]))
         for group in groups(perdure, options):
             try:
                 for figure in group:
@@ -37,7 +32,19 @@ def main() -> int:
                 sys.stderr.write(f"A measurement failed: {error}\n")
     if options.json is not None:
         options.json.write_text(json.dumps([figure.facts() for figure in found], indent=2) + "\n")
+    if options.write and not failures:
+        write(options, {figure.name: figure.facts() for figure in found})
     return 1 if failures else 0
+
+
+def write(options: Options, figures: table.Figures) -> None:
+    """Write what a run measured whole: the comparison where all peers are in it, else every figure of ours."""
+    if all(map(options.wants, BESIDE)):
+        table.write_beside(figures)
+    elif all(map(options.wants, USUAL)):
+        table.write_ours(figures)
+    else:
+        sys.stderr.write("Nothing is written: only some of the figures of a table were measured.\n")
 
 
 def groups(perdure: Perdure, options: Options) -> Iterator[Iterator[Figure]]:
@@ -51,11 +58,13 @@ def groups(perdure: Perdure, options: Options) -> Iterator[Iterator[Figure]]:
     yield redelivery.figures(perdure, options)
     if options.wants("checkpoints"):
         yield checkpoints.figures(perdure, options)
+    if options.wants("retention"):
+        yield retention.figures(perdure, options)
     yield idle.figures(perdure, options)
-    if any(map(options.wants, ("dashboard_visible", "dashboard_list", "dashboard_intent"))):
-        yield dashboard.figures(perdure, options)
     if options.wants("size"):
         yield size.figures(perdure, options)
+    if any(map(options.wants, ("dashboard_visible", "dashboard_list", "dashboard_intent"))):
+        yield dashboard.figures(perdure, options)
     if any(map(options.wants, BESIDE)):
         yield runner.figures(perdure, options)
 

@@ -14,10 +14,12 @@ FILL_INTENTS = """
         policy_generation, has_timers
     )
     SELECT
-        uuidv7(), %(organization)s::uuid, %(workspace)s::uuid, (%(agents)s::bigint[])[1 + number %% %(share)s],
+        uuidv7(%(age)s::interval), %(organization)s::uuid, %(workspace)s::uuid,
+        (%(agents)s::bigint[])[1 + number %% %(share)s],
         'bench.work.v1', gen_random_uuid(), 'agent://myorg/production/filler', '',
-        jsonb_build_object('n', number, 'data', repeat('x', 180)), '{}', 3, statement_timestamp(),
-        %(status)s, %(seq)s, %(attempt)s, statement_timestamp(), 0, false
+        jsonb_build_object('n', number, 'data', repeat('x', 180)), '{}', 3,
+        statement_timestamp() + %(age)s::interval, %(status)s, %(seq)s, %(attempt)s,
+        statement_timestamp() + %(age)s::interval, 0, false
     FROM generate_series(1, %(count)s) AS number
 """
 FILL_EVENTS = """
@@ -28,7 +30,7 @@ FILL_EVENTS = """
         VALUES (1, 'intent.created', 'CREATED'), (2, 'intent.submitted', 'SUBMITTED'),
             (3, 'intent.delivered', 'DELIVERED'), (4, 'intent.completed', 'COMPLETED')
     ) AS event (seq, type, status)
-    WHERE intent.id > %(after)s AND event.seq <= intent.seq
+    WHERE intent.id > %(after)s AND intent.id < %(before)s AND event.seq <= intent.seq
 """
 FILL_DELIVERIES = """
     INSERT INTO intents_delivery (
@@ -49,7 +51,13 @@ CLEAN: tuple[LiteralString, ...] = (
     "DELETE FROM intents_checkpoint WHERE intent_id > %s",
     "DELETE FROM intents_intent WHERE id > %s",
 )
-NOTHING = "00000000-0000-0000-0000-000000000000"
+#: Whatever hangs on an intent goes with them.
+EMPTY = "TRUNCATE intents_intent CASCADE"
+NOTHING, EVERYTHING = "00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff"
+#: How many are filled in by one statement.
+PORTION = 100_000
+#: Finished intents that are there before anything is measured, so that the planner knows tables in use.
+HISTORY = 20_000
 
 
 class Database:
@@ -59,6 +67,7 @@ class Database:
         self.connection = psycopg.connect(url, autocommit=True, application_name="bench")
         self.facts = facts
         self.marker = NOTHING
+        self.past: list[int] = []
 
     def close(self) -> None:
         self.connection.close()
@@ -72,9 +81,34 @@ class Database:
     def agent_id(self, address: str) -> int:
         return int(self.value("SELECT id FROM agents_agent WHERE address = %s", address))
 
+    def begin(self, past: int, history: int = HISTORY) -> None:
+        """Start with what some agent of the past has finished, and keep that from run to run."""
+        self.past = [past]
+        self.fill(history, self.past, ended=True)
+        self.keep()
+
+    def begin_anew(self, history: int = HISTORY) -> None:
+        """Nothing but that is there again, however much there was: quicker than to delete millions."""
+        self.connection.execute(EMPTY)
+        self.marker = NOTHING
+        self.begin(self.past[0], history)
+
     def fill(self, count: int, agents: Sequence[int], *, ended: bool) -> None:
         """Add intents of these agents that have ended, or that wait."""
-        before = self._newest()
+        for start in range(0, count, PORTION):
+            self._fill(min(PORTION, count - start), agents, ended=ended)
+        self._vacuum("ANALYZE")
+
+    def fill_old(self, count: int, agents: Sequence[int], days: int) -> None:
+        """Add intents of these agents that have ended so many days ago; nothing else is that old."""
+        for start in range(0, count, PORTION):
+            self._fill(min(PORTION, count - start), agents, ended=True, days=days)
+        self._vacuum("ANALYZE")
+
+    def _fill(self, count: int, agents: Sequence[int], *, ended: bool, days: int = 0) -> None:
+        age = f"-{days} days"
+        # Ids begin with the time, so those of a portion are all there is from now on, or from that day on.
+        after = self._newest(f"{1 - days} days" if days else "1 day")
         status, seq, attempt = ("COMPLETED", 4, 1) if ended else ("SUBMITTED", 2, 0)
         self.connection.execute(
             FILL_INTENTS,
@@ -87,12 +121,13 @@ class Database:
                 "status": status,
                 "seq": seq,
                 "attempt": attempt,
+                "age": age,
             },
         )
-        self.connection.execute(FILL_EVENTS, {"after": before})
+        before = self._id_of(f"{1 - days} days") if days else EVERYTHING
+        self.connection.execute(FILL_EVENTS, {"after": after, "before": before})
         if not ended:
-            self.connection.execute(FILL_DELIVERIES, {"after": before})
-        self._vacuum("ANALYZE")
+            self.connection.execute(FILL_DELIVERIES, {"after": after})
 
     def keep(self) -> None:
         """What is here now stays when `clean` is called."""
@@ -133,12 +168,21 @@ class Database:
             )
         )
 
-    def _newest(self) -> str:
+    def _newest(self, until: str = "1 day") -> str:
         return str(
             self.value(
-                "SELECT COALESCE((SELECT id FROM intents_intent ORDER BY id DESC LIMIT 1), %s)", NOTHING
+                """
+                SELECT COALESCE((
+                    SELECT id FROM intents_intent WHERE id < uuidv7(%s::interval) ORDER BY id DESC LIMIT 1
+                ), %s)
+                """,
+                until,
+                NOTHING,
             )
         )
+
+    def _id_of(self, age: str) -> str:
+        return str(self.value("SELECT uuidv7(%s::interval)", age))
 
     def _vacuum(self, option: LiteralString) -> None:
         for table in ("intents_intent", "intents_event", "intents_delivery"):

@@ -23,16 +23,18 @@ FIGURES = (
     "redelivery_axme",
     "redelivery_websocket",
     "checkpoints",
+    "retention",
     "idle_sse",
     "idle_websocket",
+    "size",
     "dashboard_visible",
     "dashboard_list",
     "dashboard_intent",
-    "size",
     *(f"peer_{entry.name}" for entry in PEERS),
 )
 #: What has to be chosen, for it takes long.
 LARGE, BESIDE = ("size", "dashboard_list"), tuple(f"peer_{entry.name}" for entry in PEERS)
+USUAL = tuple(name for name in FIGURES if name not in BESIDE)
 THROUGHPUT = ("websocket_batched", "websocket_single", "http", "http_batch")
 #: What of ours the peers are compared with.
 COMPARED = ("ceiling", *THROUGHPUT, "latency_websocket", "checkpoints")
@@ -46,6 +48,7 @@ class Options:
     seconds: int
     rounds: int
     json: Path | None
+    write: bool
     cpu: bool
     large: int
     web_processes: int
@@ -67,6 +70,10 @@ def parse() -> Options:
     parser.add_argument("--seconds", type=int, default=4, help="of one throughput run (4)")
     parser.add_argument("--rounds", type=int, default=5, help="runs of which the median counts (5)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    parser.add_argument(
+        "--write", action="store_true",
+        help="write the tables of docs/performance.md and README.md, if all that they show was measured",
+    )  # fmt: skip
     parser.add_argument("--cpu", action="store_true", help="print where the processor time of each run went")
     parser.add_argument(
         "--large", type=int, nargs="?", const=1_000_000, default=0, metavar="INTENTS",
@@ -76,8 +83,8 @@ def parse() -> Options:
     parser.add_argument("--frame", type=int, default=100, help="intents in a batched frame (100)")
     parser.add_argument("--window", type=int, default=4000, help="intents in flight over a websocket (4000)")
     parser.add_argument(
-        "--backlog", type=int, default=100_000, metavar="INTENTS",
-        help="that wait for others in websocket_backlog (100,000)",
+        "--backlog", type=int, default=0, metavar="INTENTS",
+        help="that wait for others in websocket_backlog (100,000, or as many as --large says)",
     )  # fmt: skip
     parser.add_argument("--connections", type=int, default=32, help="HTTP connections of each side (32)")
     parser.add_argument("--kills", type=int, default=50, help="of an agent process (50)")
@@ -95,5 +102,6 @@ def parse() -> Options:
         parser.error(f"no such figure: {', '.join(unknown)}; there are {', '.join(FIGURES)}")
     if set(LARGE) & set(names):
         found.large = found.large or 1_000_000
-    usual = [name for name in FIGURES if name not in BESIDE and (name not in LARGE or found.large)]
+    found.backlog = found.backlog or found.large or 100_000
+    usual = [name for name in USUAL if name not in LARGE or found.large]
     return Options(**{**vars(found), "only": frozenset(names or usual)})

@@ -134,6 +134,19 @@ class Perdure:
         found: dict[str, Any] = answer.json()
         return found
 
+    def for_django(self) -> dict[str, str]:
+        """What the environment of a process needs that runs code of this Perdure beside it."""
+        return {
+            "PERDURE_HOME": str(self.home),
+            "DATABASE_URL": services.database_url(self.home),
+            "REDIS_URL": services.redis_url(self.home),
+            "DJANGO_SETTINGS_MODULE": "controlplane.settings.development",
+        }
+
+    def database_log(self) -> Path:
+        """What PostgreSQL logs."""
+        return services.PostgreSQL(self.home).log
+
     def processes(self) -> dict[str, list[psutil.Process]]:
         """All processes of this Perdure by their part in it."""
         assert self._process is not None

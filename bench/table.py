@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,17 +37,27 @@ def main() -> None:
     found: dict[str, Mapping[str, Any]] = {}
     for path in parser.parse_args().figures:
         figures = {figure["name"]: figure for figure in json.loads(path.read_text())}
+        if any(name.startswith("peer_") for name in figures):
+            write_beside(figures)
         # The machine is told as the first run found it: whoever measures keeps it busy for the next.
         found |= {
             name: figure for name, figure in figures.items() if not (_is_machine(name) and name in found)
         }
-    page = replaced(PAGE.read_text(), OURS, ours(found))
-    if any(name.startswith("peer_") for name in found):
-        page = replaced(page, BESIDE, peers.tables(found))
-        README.write_text(replaced(README.read_text(), BESIDE, peers.side_by_side(found)))
-    if table := costs(found):
+    write_ours(found)
+
+
+def write_ours(figures: Figures) -> None:
+    """Put every figure of Perdure into the page, and where its processor time went if that was measured."""
+    page = replaced(PAGE.read_text(), OURS, ours(figures))
+    if table := costs(figures):
         page = replaced(page, COSTS, table)
     PAGE.write_text(page)
+
+
+def write_beside(figures: Figures) -> None:
+    """Put the comparison into the page and the README: figures of this one run, ours as those of others."""
+    PAGE.write_text(replaced(PAGE.read_text(), BESIDE, peers.tables(figures)))
+    README.write_text(replaced(README.read_text(), BESIDE, peers.side_by_side(figures)))
 
 
 def replaced(page: str, mark: str, tables: str) -> str:
@@ -75,9 +85,8 @@ def ours(figures: Figures) -> str:
     for name, figure in figures.items():
         if not name.startswith("peer_") and not _is_machine(name) and not figure["unit"].startswith("µs/"):
             ratio = f"{figure['ratio']:.2f}" if "ratio" in figure else ""
-            rows.append(
-                f"| `{name}` | {_value(figure)} | {ratio} | {figure.get('wanted', '')} | {figure.get('note', '')} |"
-            )
+            cells = (f"`{name}`", _value(figure), ratio, _wanted(figure), figure.get("note", ""))
+            rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)
 
 
@@ -105,13 +114,27 @@ def _is_machine(name: str) -> bool:
     return name.startswith("machine.")
 
 
+def _wanted(figure: Mapping[str, Any]) -> str:
+    """What is wanted, and whether it is so; who measured says that, older runs do not."""
+    wanted: str = figure.get("wanted", "")
+    if not wanted or "missed" not in figure:
+        return wanted
+    if not figure["missed"]:
+        return f"{wanted}: met"
+    which = f" {', '.join(figure['missed'])}" if "," in wanted.replace(",0", "") else ""
+    return f"{wanted}: **missed{which}**"
+
+
 def _value(figure: Mapping[str, Any]) -> str:
     unit = figure["unit"]
     if "p99" in figure:
-        return f"p50 {_short(figure['p50'])}, p99 {_short(figure['p99'])} {unit}"
-    runs = figure.get("runs", [])
-    spread = f" ({_short(min(runs))} to {_short(max(runs))})" if len(runs) > 1 else ""
-    return f"{_short(figure['value'])} {unit}{spread}"
+        middle = f"p50 {_short(figure['p50'])}{_spread(figure.get('runs', []))}"
+        return f"{middle}, p99 {_short(figure['p99'])}{_spread(figure.get('runs_p99', []))} {unit}"
+    return f"{_short(figure['value'])} {unit}{_spread(figure.get('runs', []))}"
+
+
+def _spread(runs: Sequence[float]) -> str:
+    return f" ({_short(min(runs))} to {_short(max(runs))})" if len(runs) > 1 else ""
 
 
 def _short(value: float) -> str:

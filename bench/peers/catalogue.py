@@ -18,6 +18,10 @@ class Entry:
     measures: frozenset[str] = frozenset({"single", "batched", "latency", "checkpoints"})
     #: whether its pipelines run beside a worker, which does the work
     has_worker_for_steps: bool = False
+    #: what it fills, and is emptied before each round; whatever refers to these goes with them
+    tables: tuple[str, ...] = ()
+    #: whether it has a server of its own, which starts each round with nothing
+    is_server: bool = False
     #: whether it keeps its things in Valkey, which then has to write each down before it answers
     is_in_valkey: bool = False
 
@@ -29,12 +33,19 @@ PEERS = (
         '`AsyncPostgresSaver`, pool of 32, `durability="sync"`',
         "submits and delivers nothing: whoever runs the graph calls it; leases, attempts, tenants",
         measures=frozenset({"checkpoints"}),
+        tables=("checkpoints", "checkpoint_blobs", "checkpoint_writes"),
     ),
     Entry(
         "dbos",
         "DBOS",
         "a queue that is asked every 10 ms, 64 threads, pool of 32; batches: 100 in a transaction",
         "it is a library: whoever submits needs the database's password; tenants",
+        tables=(
+            "dbos.workflow_status",
+            "dbos.operation_outputs",
+            "dbos.workflow_input",
+            "dbos.workflow_output",
+        ),
     ),
     Entry(
         "celery",
@@ -49,12 +60,14 @@ PEERS = (
         "Procrastinate",
         "LISTEN/NOTIFY and a look every 100 ms, 8 workers of 4 jobs, pool of 24; steps as jobs that hand in the next",
         "results, steps; tenants, and submission without the database's password",
+        tables=("procrastinate_jobs",),
     ),
     Entry(
         "pgqueuer",
         "PgQueuer",
-        "asyncpg, batches of 100, pool of 8, durable tables; steps as jobs that hand in the next",
+        "asyncpg, pool of 8, batches of 100, durable tables, `CompletionWatcher`; steps as jobs that hand in the next",
         "results, payloads of what has ended, steps; tenants, and submission without the database's password",
+        tables=("pgqueuer", "pgqueuer_log", "pgqueuer_statistics"),
     ),
     Entry(
         "restate",
@@ -63,5 +76,6 @@ PEERS = (
         "batched submission; SQL over one's data in PostgreSQL; agents behind NAT, for it calls them; licence BSL",
         measures=frozenset({"single", "latency", "checkpoints"}),
         has_worker_for_steps=True,
+        is_server=True,
     ),
 )

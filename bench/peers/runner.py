@@ -6,7 +6,8 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from statistics import median
@@ -32,17 +33,26 @@ LOGGED = {"appendonly": "yes", "appendfsync": "always"}
 
 
 def figures(perdure: Perdure, options: Options) -> Iterator[Figure]:
-    """Those of the chosen peers; one that cannot be installed here is named with the reason."""
+    """Those of the chosen peers.
+
+    Raises:
+        RuntimeError: some could not be installed here, or measured; they are named, and all others have been measured.
+    """
+    missing = []
     for entry in PEERS:
         if options.wants(f"peer_{entry.name}"):
             if why := _install(entry.name):
                 sys.stderr.write(f"peer_{entry.name} is skipped: {why}\n")
+                missing.append(f"{entry.name} is skipped")
                 continue
             try:
                 with _place(perdure, entry) as place:
                     yield from _measure(place, entry, options)
-            except RuntimeError as error:  # the others may still be measured
+            except (RuntimeError, psycopg.Error) as error:
                 sys.stderr.write(f"peer_{entry.name} failed: {error}\n")
+                missing.append(f"{entry.name} failed")
+    if missing:
+        raise RuntimeError(f"not all peers were measured: {', '.join(missing)}")
 
 
 def _install(name: str) -> str:
@@ -76,6 +86,7 @@ def _place(perdure: Perdure, entry: Entry) -> Iterator[dict[str, Any]]:
         _execute(connection, "CREATE DATABASE {}", name)
         try:
             if entry.is_in_valkey:
+                place["valkey"] = path
                 place["redis"] = f"redis+socket://{path}?virtual_host={VALKEY_DATABASE}"
                 before = {setting: str(valkey.config_get(setting)[setting]) for setting in LOGGED}
                 for setting, value in LOGGED.items():
@@ -102,32 +113,72 @@ def _measure(place: dict[str, Any], entry: Entry, options: Options) -> Iterator[
     name = f"peer_{entry.name}"
     for what, frame in (("single", 1), ("batched", FRAME)):
         if what in entry.measures:
-            rates = _throughput(place, frame, options)
+            words = f"press {options.seconds} {frame}"
+            rates = _rates(place, entry, ("worker", "submitter"), words, options)
             yield Figure(f"{name}.{what}", median(rates), "tasks/s", note=note, runs=rates)
     if "latency" in entry.measures:
-        waits = _latency(place, options)
-        yield latency(f"{name}.start", waits["start"], note=note)
-        yield latency(f"{name}.seen", waits["seen"], note=note)
+        waits = _latency(place, entry, options)
+        for what in ("start", "seen"):
+            yield latency(f"{name}.{what}", waits[what], parts=options.rounds, note=note)
     if "checkpoints" in entry.measures:
-        rates = _checkpoints(place, entry, options)
+        roles = ("worker", "steps") if entry.has_worker_for_steps else ("steps",)
+        rates = _rates(place, entry, roles, f"go {options.seconds}", options)
         yield Figure(f"{name}.checkpoints", median(rates), "checkpoints/s", note=note, runs=rates)
 
 
-def _throughput(place: dict[str, Any], frame: int, options: Options) -> list[float]:
-    """Outcomes seen a second, in each round; a short one before them does not count."""
-    with _client(place, "worker") as worker, _client(place, "submitter") as submitter:
-        worker.read(120)
-        submitter.read(120)
-        submitter.ask(f"press 1 {frame}", 120)
-        done = [
-            submitter.ask(f"press {options.seconds} {frame}", options.seconds + 120)
-            for _ in range(options.rounds)
-        ]
-    return [each["count"] / each["seconds"] for each in done]
+def _rates(
+    place: dict[str, Any], entry: Entry, roles: Sequence[str], words: str, options: Options
+) -> list[float]:
+    """What was counted a second in each round, on empty tables. One before them, of the same length, does not count."""
+    patience, rates = options.seconds + 120, []
+    with ExitStack() as running:
+        doing = _started(running, place, roles)
+        doing.ask(words, patience)
+        for number in range(options.rounds):
+            if entry.is_server and number:
+                running.close()
+                _clean(place, entry)
+                doing = _started(running, place, roles)
+                doing.ask(words, patience)
+            elif not entry.is_server:
+                _clean(place, entry)
+            done = doing.ask(words, patience)
+            rates.append(done["count"] / done["seconds"])
+    return rates
 
 
-def _latency(place: dict[str, Any], options: Options) -> dict[str, list[float]]:
+def _started(running: ExitStack, place: dict[str, Any], roles: Sequence[str]) -> Client:
+    """Its processes, ready; the last of them is the one that is told what to do."""
+    clients = [running.enter_context(_client(place, role)) for role in roles]
+    for client in clients:
+        client.read(120)
+    return clients[-1]
+
+
+def _clean(place: dict[str, Any], entry: Entry) -> None:
+    """Leave it as little as our tables have when a round begins: what was there before any, and no dead rows."""
+    if entry.is_server:
+        shutil.rmtree(Path(place["directory"]) / entry.name, ignore_errors=True)
+    elif entry.is_in_valkey:
+        with redis.Redis.from_url(f"unix://{place['valkey']}?db={VALKEY_DATABASE}") as valkey:
+            for key in list(valkey.scan_iter(match="celery-task-meta-*", count=1000)):
+                valkey.unlink(key)
+            valkey.bgrewriteaof()
+            while valkey.info("persistence")["aof_rewrite_in_progress"]:
+                time.sleep(0.05)
+    else:
+        with psycopg.connect(place["url"], autocommit=True) as connection:
+            connection.execute("SET lock_timeout = '20s'")
+            names = psycopg.sql.SQL(", ").join(
+                psycopg.sql.Identifier(*table.split(".")) for table in entry.tables
+            )
+            connection.execute(psycopg.sql.SQL("TRUNCATE {} CASCADE").format(names))
+            connection.execute("VACUUM")
+
+
+def _latency(place: dict[str, Any], entry: Entry, options: Options) -> dict[str, list[float]]:
     seconds = options.seconds * options.rounds
+    _clean(place, entry)
     with _client(place, "worker") as worker, _client(place, "submitter") as submitter:
         worker.read(120)
         submitter.read(120)
@@ -135,17 +186,6 @@ def _latency(place: dict[str, Any], options: Options) -> dict[str, list[float]]:
         done = submitter.ask(f"pace {seconds} {RATE}", seconds + 60)
         known = worker.ask("stop")["start"]
     return {"start": done["start"] or known[warm:], "seen": done["seen"]}
-
-
-def _checkpoints(place: dict[str, Any], entry: Entry, options: Options) -> list[float]:
-    with ExitStack() as running:
-        if entry.has_worker_for_steps:
-            running.enter_context(_client(place, "worker")).read(120)
-        working = running.enter_context(_client(place, "steps"))
-        working.read(120)
-        working.ask("go 1", 120)
-        done = [working.ask(f"go {options.seconds}", options.seconds + 120) for _ in range(options.rounds)]
-    return [each["count"] / each["seconds"] for each in done]
 
 
 class _Client(Client):

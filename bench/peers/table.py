@@ -59,9 +59,14 @@ def _cell(figure: Mapping[str, Any] | None) -> str:
     if figure is None:
         return "—"
     if "p99" in figure:
-        return f"{figure['p50']:.1f}, {figure['p99']:.1f} ms"
+        return f"{figure['p50']:.1f}{_spread(figure, 'runs')}, {figure['p99']:.1f}{_spread(figure, 'runs_p99')} ms"
     runs = figure.get("runs") or [figure["value"]]
     return f"{figure['value']:,.0f}/s ({min(runs):,.0f} to {max(runs):,.0f})"
+
+
+def _spread(figure: Mapping[str, Any], of: str) -> str:
+    runs = figure.get(of, [])
+    return f" ({min(runs):.1f} to {max(runs):.1f})" if len(runs) > 1 else ""
 
 
 def machine(figures: Figures) -> str:
@@ -69,9 +74,11 @@ def machine(figures: Figures) -> str:
     load, disk = figures.get("machine.load"), figures.get("machine.commit_to_disk")
     words = ["Medians, and in brackets the slowest and the fastest run."]
     if load and disk:
-        cores = load["note"].split(";")[0]
+        cores, _, warning = load["note"].partition("; ")
+        warning = f" ({warning})" if warning else ""
         words.append(
-            f"{cores}; load before it began {load['value']:.1f}; a commit reaches the disk in {disk['p50']:.2f} ms,"
+            f"{cores}; load before it began {load['value']:.1f}{warning}; a commit reaches the disk in "
+            f"{disk['p50']:.2f} ms,"
         )
         words.append(f"p99 {disk['p99']:.2f} ms.")
     if ceiling := figures.get("ceiling"):

@@ -74,7 +74,7 @@ class Peer(load.Peer):
 
     async def watch(self) -> None:
         while True:
-            await asyncio.sleep(load.LOOK_SECONDS)
+            await asyncio.sleep(self.look_seconds)
             ids = list(self.ids)
             if not ids:
                 continue

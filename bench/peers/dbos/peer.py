@@ -98,7 +98,7 @@ class Peer(load.Peer):
 
     async def watch(self) -> None:
         while True:
-            await asyncio.sleep(load.LOOK_SECONDS)
+            await asyncio.sleep(self.look_seconds)
             # Oldest first, not all: it gives them back whole.
             ids = list(self.ids)[:500]
             if not ids:

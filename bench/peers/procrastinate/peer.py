@@ -90,7 +90,7 @@ class Peer(load.Peer):
 
     async def watch(self) -> None:
         while True:
-            await asyncio.sleep(load.LOOK_SECONDS)
+            await asyncio.sleep(self.look_seconds)
             if not self.ids:
                 continue
             rows = await self.app.connector.execute_query_all_async(
