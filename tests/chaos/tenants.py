@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from tests.chaos.world import World
 
 SLUGS = ("acorn", "birch", "cedar", "dogwood")
-#: Agents that work; `poisoned` gets nothing but what kills it, `frozen` what is slow, `crowd` is a thousand, `doomed`
-#: is killed by its operator.
-KINDS = ("axme", "socket", "hasty", "poisoned", "frozen", "absent", "crowd", "doomed")
+#: The agents of each tenant that come in crowds, a thousand connections of all tenants together.
+CROWDS = tuple(f"crowd-{number}" for number in range(5))
+#: Agents that work; `poisoned` gets nothing but what kills it, `frozen` what is slow, `doomed` is killed by its switch.
+KINDS = ("axme", "socket", "hasty", "poisoned", "frozen", "absent", "doomed", *CROWDS)
 
 #: Founds each organization that is named, with an operator who may everything, and an agent of each kind.
 FOUND = f"""

@@ -44,6 +44,8 @@ USUAL_RATIO, MOST_SLOWNESS = 1.3, 6.0
 IDLE_SECONDS = 20
 #: A data directory of a size that can be changed.
 DISK_BYTES = 3000 * 1024**2
+#: By these PostgreSQL has on disk what it calls committed; a kill does not show that, as what was written stays.
+DURABLE = ("fsync", "synchronous_commit", "full_page_writes")
 
 
 class World(Running):
@@ -321,8 +323,19 @@ class World(Running):
             before = held
             time.sleep(2)
 
+    def note_durability(self, when: str) -> None:
+        """Write down whether what PostgreSQL says is committed would outlive a loss of power.
+
+        Raises:
+            AssertionError: it would not.
+        """
+        found = {name: self.rows("SELECT current_setting(%s)", name)[0][0] for name in DURABLE}
+        self.journal.note("durability", when=when, **found)
+        assert set(found.values()) == {"on"}, f"PostgreSQL does not keep what it commits: {found}"
+
     def note_resources(self, when: str) -> None:
         """Write down what the processes hold."""
+        self.note_durability(when)
         for process, name in self.parts():
             found = psutil.Process(process.pid)
             connections = self.rows(

@@ -16,40 +16,45 @@ from websockets.exceptions import WebSocketException
 from tests.chaos.faults.registry import fault
 from tests.chaos.faults.submitting import submit_many
 from tests.chaos.history import Journal, Operation
+from tests.chaos.tenants import CROWDS
 
 if TYPE_CHECKING:
-    from tests.chaos.tenants import Tenant
     from tests.chaos.world import World
+    from tests.live import Account
 
 CROWD = 1000
-#: Connections that are being opened at the same time: what one client process can do.
-ABREAST = 100
 #: So long they may take to come, and to do all of the work that waits for them.
 COMING_SECONDS, WORK_SECONDS = 40, 40
 
 
 @fault("a thousand agents reconnect", 20)
 def reconnect(world: World, chance: random.Random) -> str:
-    """A thousand agents lose their connections in one moment, come back at once, and do the work that waits for all."""
+    """A thousand connections of agents of all tenants, five each, are lost, opened again at once, and all get work."""
     return asyncio.run(_reconnect(world, chance))
 
 
 async def _reconnect(world: World, chance: random.Random) -> str:
-    tenant = chance.choice(world.tenants)
-    first = Crowd(world, tenant, chance)
+    first = Crowd(world, chance)
     async with contextlib.AsyncExitStack() as stack:
         await first.come(stack)
-    ids = await asyncio.to_thread(submit_many, world, tenant, "crowd", CROWD)
-    again = Crowd(world, tenant, chance)
+    share = CROWD // len(first.members)
+    submissions = [
+        asyncio.to_thread(submit_many, world, tenant, account.name, share)
+        for tenant, account in first.members
+    ]
+    ids = [each for some in await asyncio.gather(*submissions) for each in some]
+    again = Crowd(world, chance)
     async with contextlib.AsyncExitStack() as stack:
+        began = time.monotonic()
         tasks = await again.come(stack)
+        seconds = time.monotonic() - began
         is_done = await _are_done(world, ids)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
     told = (
-        f"{first.welcomed} connections were lost, {again.welcomed} came back,"
-        f" {len(again.workers)} of them had work of {len(ids)} intents"
+        f"{first.welcomed} connections of {len(first.members)} agents were lost, {again.welcomed} came back within"
+        f" {seconds:.1f} s, {len(again.workers)} of them had work of {len(ids)} intents"
     )
     assert min(first.welcomed, again.welcomed) >= 0.95 * CROWD, told
     assert is_done, f"{told}, which is not done"
@@ -57,39 +62,38 @@ async def _reconnect(world: World, chance: random.Random) -> str:
 
 
 class Crowd:
-    """A thousand connections, each of an agent with room for one."""
+    """A thousand connections, each with room for one, as many of each agent that comes in crowds."""
 
-    def __init__(self, world: World, tenant: Tenant, chance: random.Random) -> None:
-        self.world, self.tenant, self.chance = world, tenant, chance
-        self.account = tenant.accounts["crowd"]
-        self.journal = Journal(world.directory / "history", f"crowd-{tenant.number}")
-        self.gate = asyncio.Semaphore(ABREAST)
+    def __init__(self, world: World, chance: random.Random) -> None:
+        self.world, self.chance = world, chance
+        self.members = [(tenant, tenant.accounts[name]) for tenant in world.tenants for name in CROWDS]
+        self.journal = Journal(world.directory / "history", "crowd")
         self.welcomed = 0
         #: those who have had work
         self.workers: set[int] = set()
 
     async def come(self, stack: contextlib.AsyncExitStack) -> list[asyncio.Task[None]]:
         """Connect all of them; on leaving the stack each connection is dropped. The tasks are their work."""
-        sockets = await asyncio.gather(*(self._enter(stack) for _ in range(CROWD)))
+        accounts = [self.members[number % len(self.members)][1] for number in range(CROWD)]
+        sockets = await asyncio.gather(*(self._enter(stack, account) for account in accounts))
         there = [socket for socket in sockets if socket is not None]
         return [asyncio.create_task(self._work(number, socket)) for number, socket in enumerate(there)]
 
-    async def _enter(self, stack: contextlib.AsyncExitStack) -> ClientConnection | None:
+    async def _enter(self, stack: contextlib.AsyncExitStack, account: Account) -> ClientConnection | None:
         """A connection that is welcome; who is not let in comes again, as any agent does."""
         deadline = time.monotonic() + self.world.patience(COMING_SECONDS)
         while time.monotonic() < deadline:
-            async with self.gate:
-                with contextlib.suppress(OSError, WebSocketException, TimeoutError):
-                    return await self._try_to_enter(stack)
+            with contextlib.suppress(OSError, WebSocketException, TimeoutError):
+                return await self._try_to_enter(stack, account)
             await asyncio.sleep(self.chance.uniform(0.2, 0.8))
         return None
 
-    async def _try_to_enter(self, stack: contextlib.AsyncExitStack) -> ClientConnection:
+    async def _try_to_enter(self, stack: contextlib.AsyncExitStack, account: Account) -> ClientConnection:
         url = self.chance.choice(self.world.web).base_url.replace("http", "ws", 1) + "/ws/agent"
-        headers = {"x-api-key": self.account.key}
+        headers = {"x-api-key": account.key}
         socket = await connect(url, additional_headers=headers, open_timeout=60, compression=None)
         stack.push_async_callback(_drop, socket)
-        await socket.send(json.dumps({"type": "hello", "ref": 0, "address": self.account.address}))
+        await socket.send(json.dumps({"type": "hello", "ref": 0, "address": account.address}))
         frame = json.loads(await asyncio.wait_for(socket.recv(), 60))
         if frame["type"] != "welcome":
             socket.transport.abort()
