@@ -31,6 +31,14 @@ RESTARTING = 1012
 BROKEN = 1006
 
 
+class Connecting(connect):
+    """Connects to where it is told to, and to nowhere else: it would take the key along to where a redirect leads."""
+
+    def process_redirect(self, exc: Exception) -> Exception:
+        """No redirect is one to follow."""
+        return exc
+
+
 class SocketWay:
     """Speaks with the server in frames."""
 
@@ -55,7 +63,7 @@ class SocketWay:
         """One connection from its beginning to its end, and why it ended."""
         self._is_welcome = False
         try:
-            async with connect(
+            async with Connecting(
                 self.url,
                 additional_headers={"x-api-key": self._server.api_key, **(self._server.headers or {})},
                 user_agent_header=f"perdure/{VERSION}",
