@@ -13,7 +13,7 @@ import pytest
 from tests.chaos import spoiled, spoiled_ends
 from tests.chaos.checker import running
 from tests.chaos.checker.evidence import Evidence
-from tests.chaos.checker.verdicts import CHECKS, State, judge
+from tests.chaos.checker.verdicts import CHECKS, State, judge, promise_of
 from tests.chaos.stories import DONE, REDONE, Story, good
 from tests.servers import REPOSITORY
 
@@ -222,3 +222,15 @@ def test_a_cancellation_of_which_nobody_heard_may_have_been_done() -> None:
     story.entry("ok", op=asked["op"])["kind"] = "unknown"
 
     assert broken(story) == set()
+
+
+def test_the_promises_of_the_run_name_the_limits_that_are_compared() -> None:
+    rest, size = promise_of("processes-return-to-rest"), promise_of(OF_SIZE)
+
+    assert (
+        f" {running.MORE_DESCRIPTORS} descriptors, {running.MORE_THREADS} threads, {running.MORE_TASKS} tasks"
+        in rest
+    )
+    assert f" {running.MEMORY_BYTES // 1024**2} MiB and a quarter more" in rest
+    assert running.MORE_MEMORY == 1.25
+    assert f" {running.LEAST_SHARE:.0%} of requests" in size

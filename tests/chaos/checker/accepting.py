@@ -16,7 +16,7 @@ def _were(evidence: Evidence, kind: str, *do: str) -> bool:
 
 @check("accepted-intents-are-kept", has_evidence=lambda evidence: _were(evidence, "ok", "submit", "batch"))
 def kept(evidence: Evidence) -> Iterator[str]:
-    """Every intent that was answered with success is in the database, with the payload that was sent."""
+    """Every intent that was answered with success is in the database, with the mark of its payload."""
     for asked, came in evidence.requests("submit"):
         if came["kind"] == "ok":
             yield from _is_there(evidence, came["intent"], asked["marker"])
@@ -44,7 +44,7 @@ def _is_there(evidence: Evidence, intent_id: str, marker: str) -> Iterator[str]:
 
 @check("accepted-intents-are-found-at-once", has_evidence=lambda evidence: _were(evidence, "ok", "read"))
 def found_at_once(evidence: Evidence) -> Iterator[str]:
-    """Who was told that an intent is accepted finds it, whichever process is asked."""
+    """Nobody who asks for an intent that has been accepted is told that there is none, whichever process is asked."""
     accepted: dict[str, float] = {}
     for _, came in evidence.requests("submit", "batch", "retry"):
         if came["kind"] == "ok":
@@ -105,7 +105,7 @@ def refused(evidence: Evidence) -> Iterator[str]:
 
 @check("tenants-are-apart", has_evidence=lambda evidence: _were(evidence, "failed", "spy"))
 def apart(evidence: Evidence) -> Iterator[str]:
-    """No tenant sees a byte of another's, nor changes anything of it."""
+    """No tenant is given the mark or number of another's intent; who asks for it, or to end it, is told of none."""
     for entry in evidence.of_kind("seen"):
         if foreign := set(entry["tenants"]) - {entry["tenant"]}:
             yield f"{entry['who']} of {entry['tenant']} has seen something of {', '.join(sorted(foreign))}"

@@ -35,4 +35,13 @@ def figures(evidence: Evidence) -> dict[str, Any]:
         "agents_started": sum(1 for _ in evidence.of_kind("started")),
         "minutes_of_faults": round(minutes_of_faults(evidence), 1),
         "faults": dict(sorted(Counter(entry["fault"] for entry in faults).items())),
+        "failpoints": dict(
+            sorted(Counter(entry["point"] for entry in evidence.of_kind("failpoint")).items())
+        ),
+        "durability": {
+            name: value
+            for entry in evidence.of_kind("durability")
+            for name, value in entry.items()
+            if name not in ("at", "who", "kind", "when")
+        },
     }

@@ -23,7 +23,7 @@ def _was_handed_on(evidence: Evidence) -> bool:
     fed_by=("freeze an agent past its lease", "kill an agent"),
 )
 def superseded(evidence: Evidence) -> Iterator[str]:
-    """No result or step is recorded of a handing over after a later one had been begun by somebody else."""
+    """No result or step is recorded of an attempt, or under a lease, after work under a later one had been begun."""
     for intent_id, events in evidence.events.items():
         for event in events:
             if event["type"] == "intent.completed" and isinstance(event["details"].get("result"), dict):
@@ -69,7 +69,7 @@ def _place(run: Entry) -> int:
 
 @check("one-live-lease")
 def one_lease(evidence: Evidence) -> Iterator[str]:
-    """An intent is owed once and held by one: no handing over goes to two, and no write of two is taken in turns."""
+    """An intent is owed once; no handing over goes to two, and no write under a lease is taken after a later one's."""
     for intent_id, rows in evidence.deliveries.items():
         if len(rows) > 1:
             yield f"{intent_id} is owed {len(rows)} times"

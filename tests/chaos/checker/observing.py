@@ -18,7 +18,7 @@ WAYS = ("stream", "events", "websocket", "wait_for")
 
 @check("observers-converge", has_evidence=lambda evidence: bool(evidence.of_kind("watched", "listed")))
 def converge(evidence: Evidence) -> Iterator[str]:
-    """Streams from any cursor, events, outcomes and lists tell the history that is stored."""
+    """Streams from any cursor, events and outcomes of a random part, and lists of all, tell what is stored."""
     for entry in evidence.of_kind("watched"):
         if entry["intent"] not in evidence.intents:
             yield f"{entry['who']} saw {entry['intent']}, which is not there"

@@ -82,7 +82,7 @@ def _least(evidence: Evidence, anyway: float, a_minute: float) -> float:
 
 @check("load-was-real")
 def real(evidence: Evidence) -> Iterator[str]:
-    """There was work of every kind, most requests outside of faults succeeded, and faults led to redeliveries."""
+    """There was work of every kind, much each minute; 80% of requests outside of faults came to what was due."""
     good, total = share_ok(evidence)
     if total < (least := _least(evidence, LEAST_REQUESTS, REQUESTS_A_MINUTE)):
         yield f"only {total} requests were made outside of faults, and there should be {least:.0f}"
@@ -145,7 +145,7 @@ def nobody_dies(evidence: Evidence) -> Iterator[str]:
 
 @check("processes-return-to-rest")
 def at_rest(evidence: Evidence) -> Iterator[str]:
-    """When all is over, processes hold no more descriptors, threads, tasks, memory and connections than when idle."""
+    """In the end no process holds 24 descriptors, 10 threads, 30 tasks or 48 MiB and a quarter more than when idle."""
     first = {entry["part"]: entry for entry in evidence.of_kind("resources") if entry["when"] == "before"}
     last = {entry["part"]: entry for entry in evidence.of_kind("resources") if entry["when"] == "after"}
     if not first or first.keys() != last.keys():
