@@ -135,6 +135,8 @@ def _run(facts: dict[str, Any]) -> list[tuple[str, str]]:
     figures = facts["figures"]
     ended = ", ".join(f"{count:,} {status}" for status, count in figures["ended_as"].items())
     seen = ", ".join(f"{count:,} by {how}" for how, count in figures["observations"].items())
+    died = ", ".join(f"{count} {point}" for point, count in figures["failpoints"].items())
+    durable = ", ".join(f"`{name}` {value}" for name, value in figures["durability"].items())
     total, good = figures["requests_outside_faults"], figures["answered_outside_faults"]
     return [
         ("Profile", facts["profile"]),
@@ -148,6 +150,8 @@ def _run(facts: dict[str, Any]) -> list[tuple[str, str]]:
             "Faults",
             f"{sum(figures['faults'].values()):,}, of {len(figures['faults'])} of the {len(FAULTS)} kinds there are",
         ),
+        ("Died at failpoints", died or "none"),
+        ("Settings of the running PostgreSQL", durable or "not looked at"),
         ("Intents", f"{figures['intents']:,}: {ended}"),
         ("Events, saved steps", f"{figures['events']:,}, {figures['checkpoints']:,}"),
         (

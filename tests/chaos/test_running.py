@@ -345,6 +345,9 @@ def told(spoil: bool) -> dict[str, Any]:
     story = good()
     if spoil:
         story.row("intent", id="i-done")["seq"] = 9
+    story.note("durability", 1.0, when="before", fsync="on", full_page_writes="on")
+    for at, point in ((3.0, "after-submit"), (4.0, "before-wake"), (5.0, "after-submit")):
+        story.note("failpoint", at, part="web-0", point=point)
     evidence = story.evidence()
     checks = [each.told() for each in judge(evidence) if each.name != "load-was-real"]
     verdicts = {"figures": figures(evidence), "checks": checks}
@@ -357,6 +360,8 @@ def test_the_page_has_the_seed_every_fault_and_every_check() -> None:
 
     assert facts["all_kept"] is True
     assert "| Seed | 4711 |" in page
+    assert "| Died at failpoints | 2 after-submit, 1 before-wake |" in page
+    assert "| Settings of the running PostgreSQL | `fsync` on, `full_page_writes` on |" in page
     assert all(f"| {name} | " in page for name in FAULTS)
     assert all(f"`{name}`" in page for name in CHECKS if name != "load-was-real")
     assert "**no**" not in page
