@@ -173,6 +173,10 @@ def answer_a_spy(story: Story) -> None:
     story.request("spy", 3.0, intent=DONE, who="load-1")
 
 
+def list_a_foreign_intent_to_who_looks_on(story: Story) -> None:
+    story.request("list", 5.0, answer={"intents": [DONE]}, tenant="birch")
+
+
 def list_a_foreign_intent(story: Story) -> None:
     story.note("listed", 14.0, tenant="birch", intents={DONE: "COMPLETED"})
 
@@ -211,4 +215,5 @@ BAD: list[tuple[Callable[[Story], None], str]] = [
     (show_a_foreign_payload, "tenants-are-apart"),
     (answer_a_spy, "tenants-are-apart"),
     (list_a_foreign_intent, "tenants-are-apart"),
+    (list_a_foreign_intent_to_who_looks_on, "tenants-are-apart"),
 ]
