@@ -92,7 +92,7 @@ async def list_events(
 ) -> HttpResponse:
     """List what has happened to an intent after event number `since`, in order."""
     await reading.check_visible(intent_id, request.auth)
-    rows = await coalescer.read("timeline", ids=[intent_id], after=[since])
+    rows = await coalescer.read("timeline", ids=[intent_id], after=[since], most=None)
     return answer({"ok": True, "events": [event_body(row, largest=None) for row in rows]})
 
 

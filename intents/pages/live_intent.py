@@ -10,7 +10,6 @@ event: reload    more has happened than is worth being told piece by piece
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
-from contextlib import suppress
 from uuid import UUID
 
 from django.http import HttpRequest
@@ -28,7 +27,6 @@ from intents.operations import Steps
 from intents.pages import presentation, timeline
 from intents.pages.live import fragment
 from intents.realtime import runtime, sse, standings
-from intents.realtime.observer import TooSlow
 from intents.telemetry import CONNECTIONS
 
 #: How long a stream is silent before it looks whether there is something else to say of the intent.
@@ -60,7 +58,7 @@ async def _frames(request: HttpRequest, place: Place, found: Dossier, after: int
     told = _Told(place)
     CONNECTIONS.labels("dashboard").inc()
     try:
-        with suppress(TooSlow), looks.watch(intent_id):
+        with looks.watch(intent_id):
             async with (
                 here.observer.watch(intent_id, after=after) as watch,
                 attendance.attend(request, place, leave=watch.close),

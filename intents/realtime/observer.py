@@ -1,15 +1,17 @@
 """The observer: one loop a process that reads for all who watch timelines or wait for endings.
 
 A ring (or a second) → one statement for all that is watched → everybody gets his part. No watcher asks by himself.
+Who has enough before him is passed over until he has read it; nobody waits for him meanwhile.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from time import monotonic
 from uuid import UUID
 
@@ -22,38 +24,35 @@ logger = logging.getLogger(__name__)
 
 #: How often those who wait are looked after without a ring.
 SAFETY_SECONDS = 1.0
-#: A watcher with more events before it than this does not read; it is closed.
+#: So many events are put before a watcher at most; what follows them, once it has read these.
 MOST_UNREAD = 2_000
 #: How many endings the safety look asks for at a time.
 MOST_LOOKED_AT = 5_000
 
 
-class TooSlow(Exception):
-    """The watcher reads more slowly than things happen."""
-
-
 class Watch:
     """One reader of one timeline."""
 
-    def __init__(self, intent_id: UUID, after: int) -> None:
+    def __init__(self, intent_id: UUID, after: int, *, look: Callable[[], None]) -> None:
         self.intent_id = intent_id
         #: the last event that was put before the reader
         self.seen = after
         self._unread: list[Row] = []
+        #: asks the observer for more
+        self._look = look
         self._news = asyncio.Event()
         self._is_closed = False
-        self._is_overrun = False
+
+    @property
+    def has_room(self) -> bool:
+        return len(self._unread) < MOST_UNREAD
 
     def show(self, row: Row) -> None:
-        """Put an event before the reader, unless it has been."""
-        if row["seq"] <= self.seen:
-            return
-        self.seen = row["seq"]
-        if len(self._unread) >= MOST_UNREAD:
-            self._is_overrun = True
-        else:
+        """Put an event before the reader, unless it has been, or there is no room for it yet."""
+        if row["seq"] > self.seen and self.has_room:
+            self.seen = row["seq"]
             self._unread.append(row)
-        self._news.set()
+            self._news.set()
 
     def close(self) -> None:
         """Let the reader know that nothing will follow."""
@@ -65,11 +64,7 @@ class Watch:
         return self._is_closed
 
     async def next(self, patience: float) -> list[Row]:
-        """What has come, at the latest after so many seconds; nothing if nothing has.
-
-        Raises:
-            TooSlow: more has happened than is kept for a slow reader.
-        """
+        """What has come, at the latest after so many seconds; nothing if nothing has."""
         if not self._unread and not self._is_closed:
             try:
                 async with asyncio.timeout(patience):
@@ -77,8 +72,8 @@ class Watch:
             except TimeoutError:
                 return []
         self._news.clear()
-        if self._is_overrun:
-            raise TooSlow
+        if not self.has_room:
+            self._look()
         rows, self._unread = self._unread, []
         return rows
 
@@ -119,10 +114,10 @@ class Observer:
     @asynccontextmanager
     async def watch(self, intent_id: UUID, *, after: int) -> AsyncIterator[Watch]:
         """Every event of the intent after `after`: what is there first, then each as it is recorded."""
-        watch = Watch(intent_id, after)
+        look = partial(self._look_soon, intent_id)
+        watch = Watch(intent_id, after, look=look)
         self._watches[intent_id].add(watch)  # watches before it reads: no gap
-        self._rung.add(intent_id)
-        self._wake.set()
+        look()
         try:
             yield watch
         finally:
@@ -155,6 +150,10 @@ class Observer:
             self._rung.update(rung)
             self._rung_ended.update(over)
             self._wake.set()
+
+    def _look_soon(self, intent_id: UUID) -> None:
+        self._rung.add(intent_id)
+        self._wake.set()
 
     def look_at_everything(self) -> None:
         """Anything may have changed."""
@@ -216,7 +215,16 @@ class Observer:
                 told(row)
 
     async def _show_events(self, ids: list[UUID]) -> None:
-        after = [min((watch.seen for watch in self._watches[each]), default=0) for each in ids]
-        for row in await coalescer.read("timeline", ids=ids, after=after):
-            for watch in self._watches.get(row["intent_id"], ()):
+        # Those alone who are read for: to who comes, or has read, meanwhile, this may not be what is next.
+        readers = {each: [watch for watch in self._watches.get(each, ()) if watch.has_room] for each in ids}
+        after = {each: min(watch.seen for watch in watches) for each, watches in readers.items() if watches}
+        if not after:
+            return
+        number = Counter[UUID]()
+        for row in await coalescer.read("timeline", ids=[*after], after=[*after.values()], most=MOST_UNREAD):
+            number[row["intent_id"]] += 1
+            for watch in readers[row["intent_id"]]:
                 watch.show(row)
+        for intent_id, read in number.items():
+            if read == MOST_UNREAD:  # there may be more, for whoever still has room
+                self._look_soon(intent_id)

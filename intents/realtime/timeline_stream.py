@@ -14,7 +14,7 @@ from intents import wire
 from intents.lifecycle import TERMINAL_EVENTS
 from intents.realtime import runtime, sse
 from intents.realtime.mailbox import Closing
-from intents.realtime.observer import TooSlow, Watch
+from intents.realtime.observer import Watch
 from intents.telemetry import CONNECTIONS
 
 #: How long a stream is held that can have nothing to say. Some clients come again at once, for ever.
@@ -65,8 +65,6 @@ async def _frames(key_id: str, intent_id: UUID, since: int, wait_seconds: float)
                             return
                     if not rows and patience > sse.KEEP_ALIVE_SECONDS:
                         yield sse.KEEP_ALIVE
-            except TooSlow:
-                pass  # it goes on from the last event that it was sent
             finally:
                 here.see_off(key_id, guest)
         yield sse.timeout_frame(last)

@@ -112,6 +112,8 @@ class Policy:
 RETRYABLE = frozenset({408, 429, 500, 502, 503, 504})
 #: How long the server may be silent on a stream; it says something every 25 s at least.
 STREAM_SILENCE = 40.0
+#: A stream that ends sooner than this and has told nothing is not asked for again at once.
+SHORT = 1.0
 
 
 def request(
@@ -209,9 +211,10 @@ def server_events(
     """Emit the events of a stream, asked for again whenever it ends. Ends only when the deadline has passed.
 
     `asked` is called for each connection, so that it can go on where the last one ended. An outage is tried out for as
-    long as the policy says, and each sign of life begins that time anew.
+    long as the policy says, and each sign of life begins that time anew. Streams that end at once and tell nothing are
+    no outage, but asked for less and less often.
     """
-    failures, quiet_since = 0, policy.clock()
+    failures, empty, quiet_since = 0, 0, policy.clock()
     while deadline is None or policy.clock() < deadline:
         one = asked()
         retry_after = None
@@ -220,10 +223,17 @@ def server_events(
             response: Response = yield OpenStream(one)
             if response.status == 200:
                 failures, quiet_since = 0, policy.clock()
+                opened_at, has_told = quiet_since, False
                 while chunk := (yield ReadOn()):
                     quiet_since = policy.clock()
                     for event in decoder.feed(chunk):
+                        has_told = has_told or event.name != "stream.timeout"
                         yield Emit(event)
+                if has_told or policy.clock() - opened_at >= SHORT:
+                    empty = 0
+                else:
+                    yield Pause(policy.pause(empty))
+                    empty += 1
                 continue
             error = refusal(response, one.path)
             if response.status not in RETRYABLE:

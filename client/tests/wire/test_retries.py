@@ -17,7 +17,7 @@ from perdure import (
     errors,
     plans,
 )
-from perdure.plans import ConnectionFailed, Pause, Policy, Request, Response
+from perdure.plans import ConnectionFailed, Emit, OpenStream, Pause, Policy, ReadOn, Request, Response
 
 OK = Response(200, {}, b'{"ok": true}')
 ASKED = plans.request("GET", "/v1/intents")
@@ -158,6 +158,46 @@ def test_an_answer_that_is_no_envelope_is_an_error_by_its_status(content: bytes)
     assert type(error) is Unavailable
     error, _, _ = carry_out([Response(404, {}, content)])
     assert isinstance(error, errors.NotFound)
+
+
+def streamed(bodies: list[bytes], *, seconds_each: float = 0.0) -> tuple[list[str], list[float]]:
+    """The events of a stream that is answered so, one time after the other, and the pauses between."""
+    clock = Time()
+    stream = plans.server_events(lambda: ASKED, Policy(clock=clock, chance=lambda: 1.0), deadline=1000.0)
+    left = iter(bodies)
+    names, pauses, chunks = [], [], [b""]
+    reply: Any = None
+    while True:
+        effect = stream.send(reply)
+        reply = None
+        match effect:
+            case OpenStream():
+                if (body := next(left, None)) is None:
+                    return names, pauses
+                reply, chunks = Response(200, {}, b""), [body, b""]
+            case ReadOn():
+                reply = chunks.pop(0)
+                clock.now += seconds_each / 2
+            case Emit():
+                names.append(effect.item.name)
+            case Pause():
+                pauses.append(effect.seconds)
+                clock.now += effect.seconds
+
+
+NOTHING = b'event: stream.timeout\ndata: {"next_seq":0}\n\n'
+SOMETHING = b"event: intent.created\nid: 1\ndata: {}\n\n" + NOTHING
+
+
+def test_streams_that_end_at_once_and_tell_nothing_are_asked_for_less_and_less_often() -> None:
+    names, pauses = streamed([NOTHING, NOTHING, b"", SOMETHING, SOMETHING, NOTHING])
+
+    assert pauses == [0.1, 0.2, 0.4, 0.1]
+    assert names.count("intent.created") == 2
+
+
+def test_a_stream_that_was_quiet_for_as_long_as_it_was_asked_to_is_asked_for_again_at_once() -> None:
+    assert streamed([NOTHING] * 3, seconds_each=30.0) == (["stream.timeout"] * 3, [])
 
 
 def test_a_missing_intent_is_told_from_a_missing_thing_of_an_intent() -> None:

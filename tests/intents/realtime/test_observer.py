@@ -16,8 +16,8 @@ from intents import coalescer
 from intents.lifecycle import EventType
 from intents.models import Intent
 from intents.realtime import observer as observing
-from intents.realtime.observer import Observer, TooSlow, Watch
-from intents.records import Ending, Row
+from intents.realtime.observer import Observer, Watch
+from intents.records import Ending, Report, Row
 from tests.intents.factories import hold, make_intent
 from tests.intents.realtime.loops import close_everything, until
 
@@ -52,6 +52,10 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
 
 async def end(intent: Intent) -> None:
     await coalescer.finish([Ending(hold(intent), EventType.COMPLETED, {"result": {"rows": 3}})])
+
+
+async def note_usage(intent: Intent, times: int) -> None:
+    await coalescer.report([Report(hold(intent), {"tokens": number}) for number in range(times)])
 
 
 async def collect(watch: Watch, until_seq: int) -> list[int]:
@@ -111,15 +115,75 @@ async def test_a_lost_ring_costs_a_second(observer: Observer, intent: Intent) ->
         assert await collect(watch, 3) == [3]
 
 
-async def test_a_slow_reader_is_let_go_rather_than_waited_for(
+async def test_a_long_history_is_read_a_piece_at_a_time_as_fast_as_its_reader_takes_it(
+    observer: Observer,
+    intent: Intent,
+    reads: list[tuple[str, dict[str, Any]]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(observing, "SAFETY_SECONDS", 60.0)  # nothing comes of waiting
+    monkeypatch.setattr(observing, "MOST_UNREAD", 10)
+    await note_usage(intent, 33)
+    async with observer.watch(intent.pk, after=0) as watch:
+        pieces: list[list[int]] = []
+        while not pieces or pieces[-1][-1] < 35:
+            await until(lambda: watch.seen >= min(len(pieces) * 10 + 10, 35))
+            pieces.append([row["seq"] for row in await watch.next(30.0)])
+
+    assert [seq for piece in pieces for seq in piece] == list(range(1, 36))
+    assert [len(piece) for piece in pieces] == [10, 10, 10, 5]
+    assert {parameters["most"] for name, parameters in reads if name == "timeline"} == {10}
+
+
+async def test_a_slow_reader_is_passed_over_and_misses_nothing_and_nobody_waits_for_it(
+    observer: Observer,
+    intent: Intent,
+    reads: list[tuple[str, dict[str, Any]]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(observing, "MOST_UNREAD", 2)
+    async with observer.watch(intent.pk, after=0) as slow, observer.watch(intent.pk, after=0) as keen:
+        await until(lambda: slow.seen == 2)
+        await note_usage(intent, 5)
+        observer.hear({intent.pk}, set())
+        assert await collect(keen, 7) == list(range(1, 8))
+        asked = len(reads)
+        observer.hear({intent.pk}, set())
+        await until(lambda: len(reads) > asked)
+        assert (slow.seen, reads[-1][1]["after"]) == (2, [7])
+
+        assert await collect(slow, 7) == list(range(1, 8))
+
+
+async def test_who_is_ahead_does_not_wait_for_who_begins(
     observer: Observer, intent: Intent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(observing, "MOST_UNREAD", 1)
-    async with observer.watch(intent.pk, after=0) as watch:
-        await until(lambda: watch.seen == 2)
+    monkeypatch.setattr(observing, "SAFETY_SECONDS", 60.0)  # nothing comes of waiting
+    monkeypatch.setattr(observing, "MOST_UNREAD", 2)
+    await note_usage(intent, 5)
+    async with observer.watch(intent.pk, after=0) as beginner, observer.watch(intent.pk, after=6) as ahead:
+        assert await collect(ahead, 7) == [7]
+        assert beginner.seen == 2
 
-        with pytest.raises(TooSlow):
-            await watch.next(1.0)
+
+async def test_who_comes_during_a_look_misses_nothing(
+    observer: Observer, intent: Intent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = coalescer.read
+    is_asked, is_let_through = asyncio.Event(), asyncio.Event()
+
+    async def hesitate(name: str, **parameters: Any) -> list[Row]:
+        is_asked.set()
+        await is_let_through.wait()
+        return await read(name, **parameters)
+
+    monkeypatch.setattr(coalescer, "read", hesitate)
+    async with observer.watch(intent.pk, after=1) as first:
+        await is_asked.wait()
+        async with observer.watch(intent.pk, after=0) as second:
+            is_let_through.set()
+            assert await collect(first, 2) == [2]
+            assert await collect(second, 2) == [1, 2]
 
 
 async def test_an_ending_is_told_once_to_each_who_waits(observer: Observer, intent: Intent) -> None:

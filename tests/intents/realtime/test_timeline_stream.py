@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from tests.intents.realtime.streams import reading
-from tests.live import Account, Operator
+from tests.live import Account, Operator, in_database
 from tests.servers import Perdure, wait_until
 
 
@@ -29,6 +29,29 @@ def test_what_has_happened_comes_first_then_what_happens_then_the_end(
     assert [event.id for event in shown] == [1, 2, 3]
     assert shown[-1].data["result"] == {"rows": 3}
     assert [event.data for event in shown] == operator.events(intent_id)
+
+
+def test_a_long_history_is_told_whole_and_with_its_end(
+    commons: Perdure, operator: Operator, worker: Account
+) -> None:
+    intent_id = operator.submit(worker)
+    in_database(
+        commons,
+        "INSERT INTO intents_event (intent_id, seq, type, status, actor, details, at)"
+        " SELECT %(intent)s, seq, 'intent.in_progress', 'IN_PROGRESS', 'test', '{}', now()"
+        " FROM generate_series(3, 5000) AS seq",
+        intent=intent_id,
+    )
+    in_database(
+        commons, "UPDATE intents_intent SET status = 'IN_PROGRESS', seq = 5000 WHERE id = %s", intent_id
+    )
+    operator.post(f"/v1/intents/{intent_id}/resolve", {"status": "CANCELED", "reason": "enough"})
+
+    with reading(operator.http, f"/v1/intents/{intent_id}/events/stream?since=0") as stream:
+        stream.wait(30)
+
+    assert [event.id for event in stream.events()] == list(range(1, 5002))
+    assert stream.events()[-1].name == "intent.canceled"
 
 
 @pytest.mark.parametrize("since", [0, 1, 2])
@@ -81,7 +104,7 @@ def test_many_watch_one_intent_and_all_see_all(operator: Operator, commons: Perd
         path = f"/v1/intents/{intent_id}/events/stream?wait_seconds=30"
         streams = [stack.enter_context(reading(client.http, path)) for client in clients]
         operator.post(f"/v1/intents/{intent_id}/resolve", {"status": "FAILED", "error": {"code": "x"}})
-        seen = [[event.id for event in stream.wait(5)] for stream in streams]
+        seen = [[event.id for event in stream.wait(30)] for stream in streams]
 
     assert seen == [[1, 2, 3]] * 20
 
