@@ -7,7 +7,17 @@ import sys
 from collections.abc import Iterator
 
 from bench import machine, options as command_line, table
-from bench.figures import checkpoints, dashboard, idle, latency, redelivery, retention, size, throughput
+from bench.figures import (
+    checkpoints,
+    client,
+    dashboard,
+    idle,
+    latency,
+    redelivery,
+    retention,
+    size,
+    throughput,
+)
 from bench.options import BESIDE, USUAL, Options
 from bench.peers import runner
 from bench.perdure import Perdure
@@ -58,6 +68,8 @@ def groups(perdure: Perdure, options: Options) -> Iterator[Iterator[Figure]]:
     yield redelivery.figures(perdure, options)
     if options.wants("checkpoints"):
         yield checkpoints.figures(perdure, options)
+    if options.wants("client"):
+        yield client.figures(perdure, options)
     if options.wants("retention"):
         yield retention.figures(perdure, options)
     yield idle.figures(perdure, options)

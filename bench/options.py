@@ -23,6 +23,7 @@ FIGURES = (
     "redelivery_axme",
     "redelivery_websocket",
     "checkpoints",
+    "client",
     "retention",
     "idle_sse",
     "idle_websocket",
@@ -37,7 +38,7 @@ LARGE, BESIDE = ("size", "dashboard_list"), tuple(f"peer_{entry.name}" for entry
 USUAL = tuple(name for name in FIGURES if name not in BESIDE)
 THROUGHPUT = ("websocket_batched", "websocket_single", "http", "http_batch")
 #: What of ours the peers are compared with.
-COMPARED = ("ceiling", *THROUGHPUT, "latency_websocket", "checkpoints")
+COMPARED = ("ceiling", *THROUGHPUT, "latency_websocket", "checkpoints", "client")
 
 
 @dataclass(frozen=True, slots=True)

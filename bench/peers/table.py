@@ -16,6 +16,12 @@ OURS = {
         "latency_websocket.start",
     ),
     "**Perdure, HTTP**": ("http", "http_batch", "", ""),
+    "**Perdure, its client `perdure`**": (
+        "client.single",
+        "client.batched",
+        "client.checkpoints",
+        "client.start",
+    ),
 }
 THEIRS = ("single", "batched", "checkpoints", "start")
 Figures = Mapping[str, Mapping[str, Any]]
@@ -38,7 +44,8 @@ def side_by_side(figures: Figures) -> str:
         "| --- | --- | --- | --- | --- |",
     ]
     for title, names in OURS.items():
-        rows.append(_row(title, [figures.get(name) for name in names]))
+        if any(name in figures for name in names):
+            rows.append(_row(title, [figures.get(name) for name in names]))
     for entry in PEERS:
         if theirs := _theirs(entry, figures):
             rows.append(_row(entry.title, theirs))

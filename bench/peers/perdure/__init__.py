@@ -1,0 +1,1 @@
+"""Perdure beside others by its own client: see `peer.py`."""
