@@ -18,6 +18,7 @@ from websockets.sync.client import connect
 
 from tests.audit.verdicts import Found
 from tests.live import Account, Operator, intent
+from tests.security.visiting import visiting
 from tests.servers import Perdure, wait_until
 
 #: Every text of a row of these, as the database would print it; `bytea` in hexadecimal would hide what it holds.
@@ -246,15 +247,7 @@ def _by_key(perdure: Perdure, operator: Operator, worker: Account) -> str:
 
 def _pages(perdure: Perdure, worker: Account, intent_id: str, *paths: str) -> str:
     """What an administrator sees and takes away."""
-    facts = perdure.facts
-    with httpx.Client(base_url=perdure.base_url, follow_redirects=True, timeout=PATIENCE) as browser:
-        browser.get("/login/")
-        login = {
-            "csrfmiddlewaretoken": browser.cookies["csrftoken"],
-            "username": facts["PERDURE_ADMIN_USER"],
-            "password": facts["PERDURE_ADMIN_PASSWORD"],
-        }
-        browser.post("/login/", data=login, headers={"referer": perdure.base_url})
+    with visiting(perdure, patience=PATIENCE) as browser:
         told = []
         for path in paths:
             where = f"/o/myorg/production/{path.format(intent=intent_id, agent=worker.id)}"
