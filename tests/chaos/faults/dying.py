@@ -34,14 +34,14 @@ BUSY = frozenset({"submit", "claim", "acknowledge", "checkpoint", "finish"})
 PAUSE_SECONDS, REQUEST_SECONDS = 0.2, 10.0
 RESUMED_TRIES = 10
 #: What we submit ends by itself, should we have no time to end it.
-LATEST_END_SECONDS = 30
+LATEST_END_SECONDS, SHORT_SECONDS = 30.0, 2.0
 
 
 @fault("die at a failpoint", 9)
 def failpoint(world: World, chance: random.Random) -> str:
     """A web process kills itself right before or after a statement of the ledger: a commit whose answer nobody gets."""
     name = chance.choice(STATEMENTS)
-    times = chance.randint(1, 12 if name in BUSY else 2)
+    times = chance.randint(1, 6 if name in BUSY else 2)
     return _die_at(world, chance, chance.choice(world.web), _point(chance, name), times)
 
 
@@ -68,9 +68,13 @@ def _die_at(world: World, chance: random.Random, process: Process, point: str, t
     try:
         process.start()
         deadline = time.monotonic() + world.patience(REACHED_SECONDS)
-        tenant, bring = chance.choice(world.tenants), BRINGING.get(point.partition("-")[2], _wait)
+        tenant, ways = (
+            chance.choice(world.tenants),
+            BRINGING if isinstance(process, Web) else BRINGING_WORKERS,
+        )
+        bring = ways.get(point.partition("-")[2], _wait)
         while process.is_running() and time.monotonic() < deadline:
-            with contextlib.suppress(httpx.HTTPError):  # it is not there yet, or not any more
+            with contextlib.suppress(httpx.HTTPError, AssertionError):  # it is not there yet, or not any more
                 bring(world, tenant, process)
             time.sleep(PAUSE_SECONDS)
         was_killed = process.returncode == -signal.SIGKILL
@@ -88,11 +92,17 @@ def _die_at(world: World, chance: random.Random, process: Process, point: str, t
     return f"{process.name} died at {point}"
 
 
-# -- what brings a web process to a point that the load seldom brings it to ------------------------------------------
+# -- what brings a process to a point that the load seldom brings it to ----------------------------------------------
 
 
 def _wait(world: World, tenant: Tenant, process: Process) -> None:
     """The load does."""
+
+
+def _expire(world: World, tenant: Tenant, process: Process) -> None:
+    """Let an intent come to its deadline."""
+    _submitted(world, tenant, "absent", SHORT_SECONDS)
+    time.sleep(SHORT_SECONDS)
 
 
 def _hold(world: World, tenant: Tenant, process: Process) -> None:
@@ -166,6 +176,7 @@ BRINGING: dict[str, Bring] = {
     "wake": _wake,
     "interrupt": _kill,
 }
+BRINGING_WORKERS: dict[str, Bring] = {"due_timers": _expire, "finish": _expire}
 
 
 def _door(process: Process, key: str) -> httpx.Client:
@@ -173,8 +184,8 @@ def _door(process: Process, key: str) -> httpx.Client:
     return httpx.Client(base_url=process.base_url, headers={"x-api-key": key}, timeout=REQUEST_SECONDS)
 
 
-def _submitted(world: World, tenant: Tenant, kind: str) -> str:
-    deadline = datetime.now(UTC) + timedelta(seconds=LATEST_END_SECONDS)
+def _submitted(world: World, tenant: Tenant, kind: str, seconds: float = LATEST_END_SECONDS) -> str:
+    deadline = datetime.now(UTC) + timedelta(seconds=seconds)
     return submit(world, tenant, kind, deadline_at=deadline.isoformat())
 
 
