@@ -98,7 +98,7 @@ class Model:
             owed.is_expired = owed.is_expired and not owed.is_renewable
         if each.step in told.saved:
             return Outcome.REPEATED
-        told.saved.append(each.step)
+        told.saved[each.step] = each.value.decode()
         told.note(Status.IN_PROGRESS)
         return Outcome.DONE
 
@@ -130,7 +130,7 @@ class Model:
         def end(told: Told, each: Ending) -> None:
             if each.via_progress and told.status in {*BEFORE_PROGRESS, Status.WAITING}:
                 told.note(Status.IN_PROGRESS)
-            told.end(each.type)
+            told.end(each.type, each.details["result"])
 
         return self._first_wins(asked, lambda each: self._judge(each.hold), end, Outcome.ALREADY_ENDED)
 
@@ -260,7 +260,7 @@ class Model:
         self.intents[new_id] = Told(
             new_id, told.organization_id, told.recipient_id, told.max_attempts,
             has_deadline=told.has_deadline, owed=Owed(told.max_attempts),
-            saved=[*told.saved] if with_checkpoints else [],
+            saved={**told.saved} if with_checkpoints else {},
         )  # fmt: skip
         return "done"
 

@@ -40,6 +40,12 @@ COMMON = (
     Mutation("an end leaves the delivery", "finish", "WHERE delivery.id = winner.delivery_id", "WHERE false"),
     Mutation("seq stands still", "release", "seq = intent.seq + 1", "seq = intent.seq"),
     Mutation("a step is saved twice", "checkpoint", "THEN 'repeated'", "THEN 'done'"),
+    Mutation(
+        "the results of a company are of one",
+        "finish",
+        "SELECT id, seq, type, status, actor, details::jsonb,",
+        "SELECT id, seq, type, status, actor, (first_value(details) OVER (ORDER BY place))::jsonb,",
+    ),
 )
 #: These hide for longer.
 RARE = (
@@ -58,6 +64,18 @@ RARE = (
     ),
     Mutation("a killed agent may write", "killed", AS_AGENT, "false"),
     Mutation("a killed agent is given work", "claim", "agent.killed_at IS NULL", "true"),
+    Mutation(
+        "the steps of a company have one value",
+        "checkpoint",
+        "substring(%(values)b::bytea FROM start FOR size)",
+        "substring(%(values)b::bytea FROM 1 FOR size)",
+    ),
+    Mutation(
+        "a step has the value that came last",
+        "checkpoint",
+        "WHERE outcome = 'done' ORDER BY intent_id, step, place",
+        "WHERE outcome = 'done' ORDER BY intent_id, step, place DESC",
+    ),
     Mutation("a retry forgets what was done", "inherit", "checkpoint.intent_id = heir.ancestor_id", "false"),
     Mutation(
         "an attempt given back counts",

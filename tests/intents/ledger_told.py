@@ -53,8 +53,9 @@ class Told:
     is_overdue: bool = False
     attempt: int = 0
     waiting_reason: str | None = None
-    #: the steps that are saved, in order
-    saved: list[str] = field(default_factory=list)
+    #: the steps that are saved, in order, with their values
+    saved: dict[str, str] = field(default_factory=dict)
+    result: str | None = None
     history: list[tuple[str, str]] = field(
         default_factory=lambda: [("intent.created", "CREATED"), ("intent.submitted", "SUBMITTED")]
     )
@@ -74,7 +75,8 @@ class Told:
         self.history += [(f"intent.{status.lower()}", status) for status in statuses]
         self.waiting_reason = None
 
-    def end(self, event: EventType) -> None:
+    def end(self, event: EventType, result: str | None = None) -> None:
+        self.result = result
         self.history.append((event, TERMINAL_EVENTS[event]))
         self.waiting_reason, self.owed, self.has_timer = None, None, False
 
@@ -89,7 +91,8 @@ class Told:
             "attempt": self.attempt,
             "history": [[seq, *event] for seq, event in enumerate(self.history, 1)],
             "has_timer": self.has_timer,
-            "saved": self.saved,
+            "saved": [[*each] for each in self.saved.items()],
+            "result": self.result,
             "owed": owed
             and {
                 "attempt": owed.attempt,

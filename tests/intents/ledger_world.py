@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from itertools import count
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -35,9 +36,15 @@ SELECT
         SELECT json_agg(json_build_array(event.seq, event.type, event.status) ORDER BY event.seq)
         FROM intents_event AS event WHERE event.intent_id = intent.id
     )::text AS history,
+    (
+        SELECT event.details ->> 'result' FROM intents_event AS event
+        WHERE event.intent_id = intent.id AND event.seq = intent.seq
+    ) AS result,
     EXISTS (SELECT FROM intents_timer AS timer WHERE timer.intent_id = intent.id) AS has_timer,
     (
-        SELECT COALESCE(json_agg(saved.step ORDER BY saved.position), '[]')
+        SELECT COALESCE(
+            json_agg(json_build_array(saved.step, convert_from(saved.value, 'UTF8')) ORDER BY saved.position), '[]'
+        )
         FROM intents_checkpoint AS saved WHERE saved.intent_id = intent.id
     )::text AS saved,
     CASE WHEN delivery.id IS NOT NULL THEN json_build_object(
@@ -91,6 +98,8 @@ class World:
         self.ids: list[UUID] = []
         self.tokens: dict[UUID, list[UUID]] = {}
         self.cursors: dict[int, int] = {}
+        #: what is written is different each time, so that it is noticed where it does not belong
+        self.written = count(1)
 
     def start(self) -> None:
         """Forget an earlier history; its intents stay, and owe nothing."""
@@ -181,8 +190,19 @@ class World:
         self._change(step, "acknowledge", [self._hold(row) for row in step.rows])
 
     def _checkpoint(self, step: Step) -> None:
-        asked = [Save(self._hold(row), f"step {row.variant % 3}", "text/plain", b"x") for row in step.rows]
-        self._change(step, "checkpoint", asked)
+        asked = [
+            Save(
+                self._hold(row),
+                f"step {row.variant % 3}",
+                "text/plain",
+                f"value {next(self.written)}".encode(),
+            )
+            for row in step.rows
+        ]
+        for each, answer in zip(asked, self._change(step, "checkpoint", asked), strict=True):
+            if answer.outcome in (Outcome.DONE, Outcome.REPEATED):
+                told = self.model.intents[each.hold.intent_id].saved[each.step]
+                assert bytes(answer.checkpoint["value"]).decode() == told
 
     def _extend(self, step: Step) -> None:
         self._change(step, "extend", [self._hold(row) for row in step.rows])
@@ -190,7 +210,13 @@ class World:
     def _finish(self, step: Step) -> None:
         types = [EventType.COMPLETED, EventType.FAILED, EventType.CANCELED, EventType.TIMED_OUT]
         asked = [
-            Ending(self._hold(row), types[row.variant % 4], via_progress=row.variant > 3) for row in step.rows
+            Ending(
+                self._hold(row),
+                types[row.variant % 4],
+                {"result": f"result {next(self.written)}"},
+                via_progress=row.variant > 3,
+            )
+            for row in step.rows
         ]
         self._change(step, "finish", asked)
 
@@ -319,7 +345,7 @@ class World:
             session = told.owed.session
         return Hold(intent_id, organization, agent_id, token, session)
 
-    def _change(self, step: Step, name: str, asked: Sequence[Any], *, whole: bool = False) -> None:
+    def _change(self, step: Step, name: str, asked: Sequence[Any], *, whole: bool = False) -> Any:
         if step.way == "apart" and not whole:
             # Each is a call of its own, so that each sees what those before it have changed, or goes with them.
             answers = self._run(step, name, asked)
@@ -328,6 +354,7 @@ class World:
         told: list[Outcome] = getattr(self.model, name)(asked)
         seen = [done.outcome for done in answers]
         assert seen == told, f"{name}: seen {seen}, told {told}"
+        return answers
 
     def _run(self, step: Step, name: str, *asked: Any, whole: bool = False) -> Any:
         if step.way == "now":
