@@ -117,8 +117,16 @@ class StoredFigures:
             self.owed = await (await connection.execute(OWED)).fetchall()
             self.dead = await (await connection.execute(DEAD, {"most": MOST_DEAD})).fetchall()
 
-    def collect(self) -> Iterator[Metric]:
-        """The figures in Prometheus's terms."""
+    def of(self, organization: str) -> FiguresOfOne:
+        """What one organization may see of the figures."""
+        return FiguresOfOne(self, organization)
+
+    def collect(self, organization: str | None = None) -> Iterator[Metric]:
+        """The figures in Prometheus's terms: of all organizations, or those labelled with this one."""
+        owed, dead_letters = (
+            [row for row in rows if organization in (None, row["organization"])]
+            for rows in (self.owed, self.dead)
+        )
         statuses = GaugeMetricFamily(
             "perdure_intents", "Intents by status; an estimate once there are many", labels=["status"]
         )
@@ -137,7 +145,7 @@ class StoredFigures:
             "How long the oldest ready delivery has been waiting",
             labels=tenant,
         )
-        for row in self.owed:
+        for row in owed:
             names = [row["organization"], row["workspace"]]
             ready.add_metric(names, row["ready"])
             later.add_metric(names, row["later"])
@@ -148,7 +156,7 @@ class StoredFigures:
             f"Failed intents that nobody has retried, of each workspace {MOST_DEAD:,} at most",
             labels=tenant,
         )
-        for row in self.dead:
+        for row in dead_letters:
             dead.add_metric([row["organization"], row["workspace"]], row["dead"])
         yield dead
         yield GaugeMetricFamily(
@@ -159,6 +167,17 @@ class StoredFigures:
             "0 if the database did not answer in time and these figures are old",
             value=float(self.is_complete),
         )
+
+
+class FiguresOfOne:
+    """A Prometheus collector of what one organization may see."""
+
+    def __init__(self, figures: StoredFigures, organization: str) -> None:
+        self._figures, self._organization = figures, organization
+
+    def collect(self) -> Iterator[Metric]:
+        """The figures in Prometheus's terms."""
+        return self._figures.collect(self._organization)
 
 
 async def sweep_age() -> float | None:

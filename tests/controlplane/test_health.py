@@ -105,6 +105,57 @@ async def test_metrics_are_for_this_machine_and_for_keys_that_may(whole: Edge) -
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("scope", ["metrics", "admin"])
+async def test_a_key_sees_of_what_is_labelled_the_figures_of_its_own_organization(
+    whole: Edge, monkeypatch: pytest.MonkeyPatch, scope: str
+) -> None:
+    monkeypatch.setattr(metrics, "stored", StoredFigures())  # has read nothing yet
+
+    def world() -> tuple[str, str, str]:
+        mine, theirs = make_recipient(), make_recipient()
+        for agent in (mine, theirs):
+            make_delivery(agent)
+        return mine.organization.slug, theirs.organization.slug, make_key(mine, [scope])[1]
+
+    mine, theirs, token = await postgres.in_thread(world)
+
+    async def organizations(**request: Any) -> set[str]:
+        text = (await whole.ask("GET", "/metrics", **request)).content.decode()
+        samples = [each for family in text_string_to_metric_families(text) for each in family.samples]
+        assert "perdure_intents" in {each.name for each in samples}
+        return {each.labels["organization"] for each in samples if "organization" in each.labels}
+
+    assert await organizations(headers={"x-api-key": token}) == {mine}
+    assert await organizations(client="127.0.0.1", headers={"x-forwarded-for": "x", "x-api-key": token}) == {
+        mine
+    }
+    assert {mine, theirs} <= await organizations(client="127.0.0.1")
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost:8000", 200),
+        ("127.0.0.1:8000", 200),
+        ("[::1]:8000", 200),
+        ("perdure.example", 200),
+        ("rebound.example:8000", 401),
+        ("localhost.rebound.example", 401),
+        ("not a name", 401),
+    ],
+)
+async def test_a_website_whose_name_leads_here_is_not_this_machine(
+    whole: Edge, settings: Any, host: str, status: int
+) -> None:
+    settings.ALLOWED_HOSTS = ["perdure.example"]
+
+    answer = await whole.ask("GET", "/metrics", client="127.0.0.1", headers={"host": host})
+
+    assert answer.status == status
+
+
+@pytest.mark.django_db(transaction=True)
 async def test_metrics_show_what_is_counted_and_what_is_stored(
     whole: Edge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
