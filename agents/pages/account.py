@@ -17,7 +17,9 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
 from agents import signing_in
+from agents.errors import RateLimited
 from agents.pages import shell
+from agents.signing_in import WrongPassword
 
 
 class PasswordForm(PasswordChangeForm):
@@ -41,6 +43,20 @@ def account(request: HttpRequest) -> HttpResponse:
 @require_POST
 def change_password(request: HttpRequest) -> HttpResponse:
     """Change the password. Whoever is signed in elsewhere has to know the new one."""
+    try:
+        # Counted as at the login: else whoever finds a browser open could guess here as often as they like.
+        signing_in.check_password(
+            request,
+            _signed_in(request).get_username(),
+            request.POST.get("old_password", ""),
+            is_at_home=False,
+        )
+    except RateLimited as refused:
+        response = _page(request, PasswordForm(_signed_in(request)), refused=refused.message, status=429)
+        response["Retry-After"] = str(refused.retry_after)
+        return response
+    except WrongPassword:
+        pass  # the form says so
     form = PasswordForm(_signed_in(request), request.POST)
     if not form.is_valid():
         return _page(request, form, status=422)
@@ -73,10 +89,11 @@ def end_other_sessions(request: HttpRequest) -> HttpResponse:
     return redirect("agents:account")
 
 
-def _page(request: HttpRequest, form: PasswordForm, status: int = 200) -> HttpResponse:
+def _page(request: HttpRequest, form: PasswordForm, *, refused: str = "", status: int = 200) -> HttpResponse:
     user = _signed_in(request)
     context = {
         "form": form,
+        "refused": refused,
         "devices": signing_in.devices(user),
         "here": request.session.session_key,
         "has_workspace": bool(shell.workspaces_of(user)),

@@ -172,7 +172,7 @@ CONTROLS = (
     Mutation(
         "throttling of logins",
         "agents/signing_in.py",
-        'recent["of_name"] >= PER_NAME or recent["of_address"] >= PER_ADDRESS',
+        'recent["both"] >= PER_NAME or recent["of_network"] >= PER_NETWORK',
         "False",
         "tests/agents/pages/test_login.py::test_after_five_wrong_passwords_the_right_one_is_not_looked_at",
     ),

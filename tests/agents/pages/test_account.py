@@ -6,7 +6,8 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from agents.models import SignIn
+from agents import signing_in
+from agents.models import FailedSignIn, SignIn
 from tests.factories import make_organization, make_user, make_workspace
 
 pytestmark = pytest.mark.django_db
@@ -45,6 +46,19 @@ def test_a_new_password_keeps_this_session_and_ends_the_others() -> None:
     assert (is_in(here), is_in(there), is_in(somebody_else)) == (True, False, True)
     assert User.objects.get(pk=user.pk).check_password(NEW)
     assert [device.pk for device in user.sign_ins.all()] == [device_of(here).pk]
+
+
+def test_whoever_finds_a_browser_open_cannot_guess_at_the_password() -> None:
+    user = make_user("ada")
+    here = signed_in()
+
+    for _ in range(signing_in.PER_NAME):
+        assert change(here, "wrong") == 422
+    assert change(here) == 429, "the right one is not looked at either"
+
+    assert User.objects.get(pk=user.pk).check_password(PASSWORD)
+    FailedSignIn.objects.all().delete()
+    assert change(here) == 302
 
 
 @pytest.mark.parametrize(("old", "new"), [("wrong", NEW), (PASSWORD, "short"), (PASSWORD, "12345678901")])

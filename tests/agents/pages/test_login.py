@@ -95,11 +95,68 @@ def test_one_address_may_not_guess_at_many_names(client: Client) -> None:
     make_user("ada")
     FailedSignIn.objects.bulk_create(
         FailedSignIn(username=f"user-{number}", remote_addr="192.0.2.1")
-        for number in range(signing_in.PER_ADDRESS)
+        for number in range(signing_in.PER_NETWORK)
     )
 
     assert sign_in(client) == 429
     assert sign_in(client, address="192.0.2.2") == 302
+
+
+def test_the_addresses_of_one_ipv6_network_are_one(client: Client) -> None:
+    make_user("ada")
+    for number in range(signing_in.PER_NAME):
+        assert sign_in(client, "wrong", address=f"2001:db8:1:2::{number}") == 401
+
+    assert sign_in(client, address="2001:db8:1:2:ffff::1") == 429
+    assert sign_in(client, address="2001:db8:1:3::1") == 302
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("", ""),
+        ("unix:", "unix:"),
+    ],
+)
+def test_a_network_is_what_one_customer_has(address: str, network: str) -> None:
+    assert signing_in.network_of(address) == network
+
+
+def guessed_from_everywhere() -> None:
+    FailedSignIn.objects.bulk_create(
+        FailedSignIn(username="ada", remote_addr=f"2001:db8:{number:x}::/64")
+        for number in range(signing_in.PER_NAME_ANYWHERE)
+    )
+
+
+def test_who_guesses_from_everywhere_has_to_wait_after_each(client: Client) -> None:
+    make_user("ada")
+    make_user("ben")
+    guessed_from_everywhere()
+
+    answer = client.post("/login/", {"username": "ada", "password": PASSWORD}, REMOTE_ADDR="198.51.100.7")
+
+    assert answer.status_code == 429
+    assert 0 < int(answer["Retry-After"]) <= signing_in.PAUSE.total_seconds()
+    assert sign_in(Client(), username="ben") == 302
+    FailedSignIn.objects.update(at=timezone.now() - signing_in.PAUSE)
+    assert sign_in(client, "wrong", address="198.51.100.7") == 401, "slowed down, and not locked out"
+    assert sign_in(client, address="198.51.100.8") == 429
+    FailedSignIn.objects.update(at=timezone.now() - signing_in.PAUSE)
+    assert sign_in(client, address="198.51.100.8") == 302
+
+
+def test_strangers_who_guess_from_everywhere_do_not_hold_up_a_person_where_they_are_signed_in() -> None:
+    make_user("ada")
+    assert sign_in(Client(), address="2001:db8:ffff:1::1") == 302
+    guessed_from_everywhere()
+
+    assert sign_in(Client(), address="2001:db8:ffff:1::2") == 302
+    assert sign_in(Client(), address="2001:db8:ffff:2::2") == 429
 
 
 def test_wrong_passwords_are_forgiven_after_a_while_and_after_the_right_one(client: Client) -> None:
