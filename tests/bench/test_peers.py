@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bench.peers import load, table
-from bench.peers.catalogue import PEERS
+from bench.peers import load, runner, table
+from bench.peers.catalogue import PEERS, Entry
+from bench.report import Figure
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -77,6 +80,48 @@ async def test_the_time_to_the_handler_is_taken_from_results_that_tell() -> None
     peer.seen(payload["n"], {"ok": True, "started_ns": payload["sent_ns"] + 3_000_000})
 
     assert peer.started == [pytest.approx(0.003)]
+
+
+async def test_it_is_asked_less_often_under_pressure_than_while_one_task_s_time_is_measured() -> None:
+    peer = Echo({"ok": True})
+    submitter = load.Submitter(peer)
+    watching = asyncio.create_task(peer.watch())
+
+    await submitter.press(0.01, 1)
+    pressed = peer.look_seconds
+    await submitter.pace(0.01, 1000)
+    watching.cancel()
+
+    assert pressed == load.PRESSED_LOOK_SECONDS > peer.look_seconds == load.LOOK_SECONDS
+
+
+class Nobody:
+    """No Perdure is needed where nothing is measured."""
+
+
+class Everything:
+    """Options that want all."""
+
+    def wants(self, name: str) -> bool:
+        return True
+
+
+def test_a_peer_that_is_skipped_or_fails_is_named_and_the_others_are_measured(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def measure(_: object, entry: Entry, __: object) -> Iterator[Figure]:
+        if entry.name == "dbos":
+            raise RuntimeError("it does not answer")
+        yield Figure(f"peer_{entry.name}.single", 1.0, "tasks/s")
+
+    monkeypatch.setattr(runner, "_install", lambda name: "no network" if name == "celery" else "")
+    monkeypatch.setattr(runner, "_place", lambda *_: nullcontext({}))
+    monkeypatch.setattr(runner, "_measure", measure)
+    found: list[str] = []
+
+    with pytest.raises(RuntimeError, match="dbos failed, celery is skipped"):
+        found.extend(figure.name for figure in runner.figures(Nobody(), Everything()))  # type: ignore[arg-type]
+    assert len(found) == len(PEERS) - 2
 
 
 MEASURED: list[dict[str, Any]] = [
