@@ -1,6 +1,6 @@
 """How fast steps are saved: pipelines of four at once over one websocket, each step on disk before the next.
 
-The pipelines are submitted meanwhile, by another process, which hands in the next when it has seen that one has ended.
+The pipelines are submitted meanwhile, by another process, which hands in another when it has seen that one has ended.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from bench.processes import Client
 from bench.report import Figure, latency
 
 STEPS = 4
+#: How many are open: as many as are worked on, and as many again that wait to be begun.
+OPEN = 2 * PIPELINES
 
 
 def figures(perdure: Perdure, options: Options) -> Iterator[Figure]:
@@ -47,7 +49,7 @@ def _run(perdure: Perdure, options: Options) -> dict[str, Any]:
     address, key = perdure.agent("bench-steps", PIPELINES)
     agent_of = {"url": perdure.socket_url, "key": key, "address": address, "max_in_flight": PIPELINES}
     submitter_of = {"url": perdure.socket_url, "key": perdure.key, "to_agent": address, "frame": 1}
-    limits = {"window": PIPELINES, "at_once": PIPELINES, "seconds": options.seconds}
+    limits = {"window": OPEN, "at_once": PIPELINES, "seconds": options.seconds}
     with (
         Client("agent_steps", **agent_of) as agent,
         Client("submit_websocket", **submitter_of, **limits) as submitter,
