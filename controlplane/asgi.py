@@ -3,16 +3,17 @@
 import os
 from typing import Any
 
+import django
 from channels.routing import ProtocolTypeRouter
 from django.conf import settings
-from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "controlplane.settings.development")
 
-pages = get_asgi_application()  # first: it sets Django up, and what follows needs that
+django.setup(set_prefix=False)  # first: what follows needs that
 
 from controlplane.bodies import Receive, Scope, Send  # noqa: E402
 from controlplane.lifespan import lifespan  # noqa: E402
+from controlplane.pages_handler import PagesHandler  # noqa: E402
 from controlplane.proxied import behind_proxies  # noqa: E402
 from controlplane.routing import websocket  # noqa: E402
 from controlplane.v1_handler import V1Handler  # noqa: E402
@@ -21,6 +22,7 @@ from controlplane.v1_handler import V1Handler  # noqa: E402
 EDGE = frozenset({"v1", "health", "healthz", "live", "metrics"})
 
 edge = V1Handler()
+pages = PagesHandler()
 
 
 async def http(scope: Scope, receive: Receive, send: Send) -> None:

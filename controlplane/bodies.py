@@ -57,40 +57,38 @@ def value_limit() -> int:
     return limit
 
 
-async def read_body(scope: Scope, receive: Receive, path: str) -> bytes:
+async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
     """The whole body.
 
     Raises:
-        PayloadTooLarge: it says it is, or turns out to be, larger than the route takes; the rest is not read.
+        PayloadTooLarge: it says it is, or turns out to be, larger than the limit; the rest is not read.
+        TooSlow: it, or the first byte of it, is not here in time.
         ClientLeft: nobody is there any more to be answered.
     """
-    limit = limit_of(path)
     if _declared_length(scope) > limit:
         raise _too_large(limit)
-    message = await receive()
-    if message["type"] == "http.disconnect":
-        raise ClientLeft
-    body: bytes = message.get("body", b"")
-    if not message.get("more_body", False):  # the usual case: it came in one piece
-        if len(body) > limit:
-            raise _too_large(limit)
-        return body
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
-            return await _read_on(bytearray(body), receive, limit)
+            return await _read(receive, limit)
     except TimeoutError:
         raise TooSlow from None
 
 
-async def _read_on(body: bytearray, receive: Receive, limit: int) -> bytes:
-    while len(body) <= limit:
+async def _read(receive: Receive, limit: int) -> bytes:
+    body = bytearray()
+    while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientLeft
-        body += message.get("body", b"")
-        if not message.get("more_body", False) and len(body) <= limit:
+        piece: bytes = message.get("body", b"")
+        if len(body) + len(piece) > limit:
+            raise _too_large(limit)
+        is_all = not message.get("more_body", False)
+        if is_all and not body:  # the usual case: it came in one piece
+            return piece
+        body += piece
+        if is_all:
             return bytes(body)
-    raise _too_large(limit)
 
 
 def _declared_length(scope: Scope) -> int:

@@ -23,7 +23,7 @@ from django.urls import set_script_prefix
 from agents.errors import ApiError, BadRequest
 from controlplane import facts, idempotency, rate_limits
 from controlplane.access_log import log_access
-from controlplane.bodies import ClientLeft, Receive, Scope, Send, read_body
+from controlplane.bodies import ClientLeft, Receive, Scope, Send, limit_of, read_body
 from controlplane.envelope import answer_to, envelope
 from controlplane.routes import Routes
 
@@ -131,7 +131,7 @@ class V1Handler(ASGIHandler):
     async def serve(self, scope: Scope, receive: Receive, send: Send, known: facts.Facts) -> None:
         """Read, answer, send."""
         try:
-            body = await read_body(scope, receive, known.path)
+            body = await read_body(scope, receive, limit_of(known.path))
             request = _request(scope, body, known)
         except ClientLeft:
             return

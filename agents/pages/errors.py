@@ -13,6 +13,7 @@ TITLES = {
     403: "Not for you",
     404: "Nothing here",
     405: "That cannot be done here",
+    408: "That took too long",
     409: "Too late for that",
     413: "That is too much",
     422: "That does not fit",

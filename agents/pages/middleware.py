@@ -23,6 +23,9 @@ ADMIN = (
     "base-uri 'none'; frame-ancestors 'none'"
 )
 
+#: Where a request's scope says why it is refused, if its body could not be read: an ApiError.
+REFUSED = "perdure.refused"
+
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
 
@@ -40,10 +43,12 @@ class PagesMiddleware:
         response.headers.setdefault("Content-Security-Policy", ADMIN if is_admin else STRICT)
         return response
 
-    def process_view(self, request: HttpRequest, *view: object) -> None:
-        """Remember that the device is in use. A read on every page, a write once a minute."""
+    def process_view(self, request: HttpRequest, *view: object) -> HttpResponse | None:
+        """Remember that the device is in use: a read on every page, a write once a minute. Refuse what was not read."""
         if request.user.is_authenticated and (key := request.session.session_key):
             signing_in.note_presence(key)
+        refused: ApiError | None = getattr(request, "scope", {}).get(REFUSED)
+        return refusal(request, refused) if refused else None
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         """Show what the domain said."""
