@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import AsyncExitStack, suppress
+from statistics import median
 from time import monotonic
 
 import websockets
@@ -22,7 +23,7 @@ PATIENCE = 400
 #: the close code of sockets whose key was revoked
 REVOKED = 4410
 PROMPTLY = 1.0
-#: A round in which others kept the machine from working says nothing; this many may be tried.
+#: One round may be spoilt by others on the machine, or be lucky: the one in the middle counts.
 ROUNDS = 3
 #: of each ten: streams of an agent, timelines of an intent, websockets
 MIX = ("agent",) * 6 + ("intent",) * 2 + ("socket",) * 2
@@ -32,7 +33,7 @@ BY_ITSELF = b"event: stream.timeout"
 
 def revocation() -> str:
     """200 open streams end within a second of their key's revocation, 99 of 100 of them."""
-    tried = []
+    tried: list[tuple[float, float]] = []
     with Perdure(web=2, worker=False) as perdure, Operator.of(perdure) as operator:
         for _ in range(ROUNDS):
             worker = operator.register()
@@ -41,10 +42,12 @@ def revocation() -> str:
             if len(latencies) < STREAMS:
                 raise Found(f"only {len(latencies)} of {STREAMS} were ended by the revocation")
             p50, p99 = (latencies[round(share * (STREAMS - 1))] for share in (0.5, 0.99))
-            tried.append(f"p50 {p50 * 1000:.0f} ms, p99 {p99 * 1000:.0f} ms")
-            if p99 <= PROMPTLY:
-                return f"{STREAMS} streams over two processes: {'; then '.join(tried)}"
-    raise Found(f"{'; then '.join(tried)}; the limit is {PROMPTLY * 1000:.0f} ms")
+            tried.append((p99, p50))
+    told = "; ".join(f"p50 {p50 * 1000:.0f} ms, p99 {p99 * 1000:.0f} ms" for p99, p50 in tried)
+    said = f"{STREAMS} streams over two processes, {ROUNDS} rounds: {told}"
+    if (middle := median(p99 for p99, _ in tried)) > PROMPTLY:
+        raise Found(f"{said}; the limit of the one in the middle is {PROMPTLY * 1000:.0f} ms")
+    return f"{said}; the one in the middle: p99 {middle * 1000:.0f} ms"
 
 
 class _Company:
