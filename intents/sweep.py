@@ -27,6 +27,9 @@ BATCH = 500
 MOST_BATCHES = 20
 #: A web process tells once a second that it lives.
 UNSEEN_SECONDS = 5.0
+#: So long may pass between two runs. A process tells each second that it lives: who was silent for longer than
+#: `UNSEEN_SECONDS` was silent while this sweep was not.
+PAUSE_SECONDS = UNSEEN_SECONDS - 1.0
 #: A database that has been up for less has not had the time to hear of everybody.
 DATABASE_UP_SECONDS = 10.0
 #: How long a timer rests that could not be fired.
@@ -79,7 +82,10 @@ def forget_old_requests() -> int:
 
 
 def _look(changes: Changes) -> Steps[Row]:
-    rows = yield "sweep", {"database_up": DATABASE_UP_SECONDS, "unseen": UNSEEN_SECONDS}
+    rows = yield (
+        "sweep",
+        {"database_up": DATABASE_UP_SECONDS, "unseen": UNSEEN_SECONDS, "pause": PAUSE_SECONDS},
+    )
     changes.agents.update(rows[0]["rung"])
     return rows[0]
 

@@ -1,4 +1,4 @@
-"""When the sweep last ran, so that a silent one is noticed."""
+"""When the sweep last ran, so that a silent one is noticed, and since when it has run without a pause."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ class SweepRun(models.Model):
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     ran_at = models.DateTimeField()
+    #: since when no pause between two runs was longer than a sign of life may take
+    awake_since = models.DateTimeField(null=True)
 
     class Meta:
         constraints = [models.CheckConstraint(condition=Q(id=1), name="sweep_run_is_one_row")]

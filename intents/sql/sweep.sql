@@ -14,7 +14,12 @@ WITH RECURSIVE hop AS (
 ),
 previous AS (
     -- As it stood before this statement; two sweeps in one second overlap rather than leave a gap.
-    SELECT LEAST((SELECT ran_at FROM intents_sweeprun), statement_timestamp() - interval '2 seconds') AS ran_at
+    SELECT
+        LEAST(max(ran_at), statement_timestamp() - interval '2 seconds') AS ran_at,
+        max(awake_since) FILTER (
+            WHERE ran_at > statement_timestamp() - make_interval(secs => %(pause)s)
+        ) AS awake_since
+    FROM intents_sweeprun
 ),
 due AS (
     SELECT
@@ -30,9 +35,9 @@ due AS (
     )
 ),
 stamped AS (
-    INSERT INTO intents_sweeprun (id, ran_at)
-    VALUES (1, statement_timestamp())
-    ON CONFLICT (id) DO UPDATE SET ran_at = excluded.ran_at
+    INSERT INTO intents_sweeprun (id, ran_at, awake_since)
+    SELECT 1, statement_timestamp(), COALESCE(previous.awake_since, statement_timestamp()) FROM previous
+    ON CONFLICT (id) DO UPDATE SET ran_at = excluded.ran_at, awake_since = excluded.awake_since
 )
 SELECT
     EXISTS (
@@ -43,8 +48,12 @@ SELECT
             )
     ) AS has_spent,
     EXISTS (SELECT FROM intents_timer AS timer WHERE timer.due_at <= statement_timestamp()) AS has_due_timers,
-    -- A database that has just come back has not heard of anybody for a while.
+    -- A database that has just come back has not heard of anybody for a while; nor has anybody been heard of while
+    -- everything stood still, as it does when a machine is paused, and this sweep stood still with it.
     pg_postmaster_start_time() < statement_timestamp() - make_interval(secs => %(database_up)s)
+        AND COALESCE(
+            (SELECT awake_since FROM previous) < statement_timestamp() - make_interval(secs => %(unseen)s), false
+        )
         AND EXISTS (
             SELECT FROM agents_webprocess AS process
             WHERE process.seen_at < statement_timestamp() - make_interval(secs => %(unseen)s)

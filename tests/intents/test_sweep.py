@@ -231,6 +231,7 @@ def test_leases_of_a_web_process_that_died_end_and_its_connections_are_forgotten
     agent: Agent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sweep, "DATABASE_UP_SECONDS", 0)
+    SweepRun.objects.update_or_create(pk=1, defaults={"ran_at": ago(1), "awake_since": ago(60)})
     dead, alive = _delivery_held_by_process(agent, unseen=6), _delivery_held_by_process(agent, unseen=2)
 
     assert sweep.sweep().lost_sessions == 1
@@ -247,6 +248,25 @@ def test_a_database_that_has_just_started_takes_nobody_for_dead(
 
     assert sweep.sweep().lost_sessions == 0
     assert WebProcess.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("paused", "awake"), [(6, 60), (1, 4)], ids=["it stands still now", "it has stood still until lately"]
+)
+def test_who_was_silent_while_the_sweep_stood_still_itself_is_not_taken_for_dead(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch, paused: float, awake: float
+) -> None:
+    monkeypatch.setattr(sweep, "DATABASE_UP_SECONDS", 0)
+    SweepRun.objects.update_or_create(pk=1, defaults={"ran_at": ago(paused), "awake_since": ago(awake)})
+    _delivery_held_by_process(agent, unseen=6)
+
+    assert sweep.sweep().lost_sessions == 0
+    assert sweep.sweep().lost_sessions == 0  # nor by the next, which does not know of the pause
+    assert WebProcess.objects.exists()
+
+
+def ago(seconds: float) -> Any:
+    return Now() - timedelta(seconds=seconds)
 
 
 def _delivery_held_by_process(agent: Agent, *, unseen: float) -> UUID:
