@@ -257,6 +257,22 @@ async def release_untold(asked: Sequence[Submission]) -> None:
     await release([Release(hold, details={"reason": "the lease was told to nobody"}) for hold in holds])
 
 
+async def release_unheard(slots: Sequence[Slot], *, within_seconds: float, told: Sequence[UUID]) -> None:
+    """Give back what a claim for these has leased, if its answer was lost: all but the leases of these tokens."""
+    whose = {(slot.agent_id, slot.session) for slot in slots}
+    rows = await read(
+        "unheard",
+        agents=[agent_id for agent_id, _ in whose],
+        sessions=[session for _, session in whose],
+        within=within_seconds,
+        told=list(told),
+    )
+    holds = [
+        Hold(row["intent_id"], row["organization_id"], row["agent_id"], row["lease_token"]) for row in rows
+    ]
+    await release([Release(hold, details={"reason": "the lease was told to nobody"}) for hold in holds])
+
+
 async def extend(asked: Sequence[Hold]) -> list[Done]:
     """Renew leases by their tokens."""
     return await current().extend(asked)

@@ -225,7 +225,9 @@ class AgentSocket(SubmitterSocket):
                     and answer.outcome is Outcome.LEASE_LOST
                     and self.mailbox is not None
                 ):
-                    self.here.dispatcher.settle(self.mailbox, named.intent_id)
+                    # Perhaps of an earlier attempt, and what this connection holds now is the next.
+                    for lease in self.leases([named]):
+                        self.here.dispatcher.settle(self.mailbox, lease.intent_id)
             results.append(result)
         await self.send_results(frame.ref, results)
 

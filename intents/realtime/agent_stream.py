@@ -191,6 +191,9 @@ async def _frames(
                 spoke_at = monotonic()
                 if news is not None:
                     here.dispatcher.doubt(mailbox)
+        here.dispatcher.close(
+            mailbox
+        )  # before the goodbye: nothing comes any more that nobody would be told of
         if mailbox.closing is not Closing.REVOKED:
             yield sse.timeout_frame(last)
     finally:

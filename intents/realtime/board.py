@@ -47,6 +47,7 @@ class Board:
         self._rung: set[UUID] = set()
         self._wake = asyncio.Event()
         self._looked_at = 0.0
+        self._is_over = False
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -59,7 +60,8 @@ class Board:
             await stop([self._task])
 
     def close_lists(self) -> None:
-        """Let every reader know that nothing will follow."""
+        """Let every reader know that nothing will follow; whoever comes now, too."""
+        self._is_over = True
         for each in list(self._lists):
             each.close()
 
@@ -67,6 +69,8 @@ class Board:
     def watch(self, opened: OpenList) -> Iterator[None]:
         """Keep this list told, from what it shows on."""
         self._lists.add(opened)
+        if self._is_over:
+            opened.close()
         self._wake.set()
         try:
             yield

@@ -11,24 +11,26 @@ import asyncio
 import logging
 import time
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Sequence
 from uuid import UUID
 
-from agents.postgres import DatabaseUnavailable
+from agents.postgres import DatabaseUnavailable, NotAsked
 from intents import coalescer
 from intents.errors import Outcome
 from intents.realtime import room
 from intents.realtime.mailbox import Closing, Mailbox
 from intents.realtime.observer import Observer
+from intents.realtime.returns import Returns
 from intents.realtime.stopping import stop
-from intents.records import Hold, Lease, Release, Row, Submission
+from intents.records import Hold, Lease, Row, Slot, Submission
 from intents.telemetry import CLAIM_SECONDS, CLAIM_SIZE, CONNECTIONS, count_deliveries
 
 logger = logging.getLogger(__name__)
 
-#: How long the lease of a closed connection is tried to be given back; then it runs out by itself.
-RELEASE_PATIENCE_SECONDS = 20.0
+#: How long a process that leaves waits for the answer to what it has asked for its connections.
+ROUND_SECONDS = 2.0
+#: Somewhat less than the silence after which a process is taken for dead (intents/sweep.py).
+SILENCE_SECONDS = 4.0
 
 
 class Dispatcher:
@@ -48,9 +50,13 @@ class Dispatcher:
         #: intents held here that are perhaps not any more
         self._doubtful: set[UUID] = set()
         self._wake = asyncio.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._round: asyncio.Task[None] | None = None
+        self.returns = Returns()
+        self._is_stopping = False
         #: The database was away; leases may have run out although their connections live.
-        self._was_cut_off = False
+        self.was_cut_off = False
+        #: when this process last said in time that it lives; it may have been taken for dead since (`time.monotonic`)
+        self.alive_at = time.monotonic()
         #: agents that are killed, as far as this process knows
         self.killed: set[int] = set()
         #: the agents that would take more, unless a mailbox has changed since they were last looked for
@@ -61,16 +67,21 @@ class Dispatcher:
         self.has_opened = asyncio.Event()
 
     def start(self) -> None:
-        self._spawn(self._run())
+        self._round = asyncio.create_task(self._run(), name="dispatcher")
         coalescer.current().offering = self.offer
 
     async def stop(self) -> None:
-        """End, once what the closed connections held is given back."""
+        """End, once what is being leased has come, and what nobody can be told of is given back."""
         coalescer.current().offering = coalescer.no_offer
-        releases = [task for task in self._tasks if task.get_name() == "release"]
-        if releases:
-            await asyncio.wait(releases, timeout=2)
-        await stop(list(self._tasks))
+        self._is_stopping = True
+        self._wake.set()
+        if self._round is not None:
+            await asyncio.wait([self._round], timeout=ROUND_SECONDS)
+            await stop([self._round])
+        deadline = time.monotonic() + ROUND_SECONDS
+        while self._offered and time.monotonic() < deadline:  # noqa: ASYNC110 (offers end by themselves)
+            await asyncio.sleep(0.01)
+        await self.returns.stop()
 
     # -- connections ------------------------------------------------------------------------------------------
 
@@ -87,7 +98,8 @@ class Dispatcher:
     ) -> None:
         """The connection is over; what was bound to it goes back at once, or `after` what is still done for it.
 
-        When this process is drained it is not: the agents live on, and finish what they have over another connection.
+        But for what it was told of, if the agent lives on: if its leases outlive the connection, or if this process is
+        drained, so that it finishes what it has over another connection.
         """
         mailbox.close(closing)
         if mailbox not in self._mailboxes.get(mailbox.agent_id, ()):
@@ -99,17 +111,19 @@ class Dispatcher:
             self._unserved.discard(mailbox.agent_id)
         self.closed.append(mailbox.id)
         CONNECTIONS.labels(mailbox.visitor.transport).dec()
-        leases = list(mailbox.held.values())
-        for lease in leases:
-            self.settle(mailbox, lease.intent_id)
-        if leases and not mailbox.is_detached and mailbox.closing is not Closing.DRAINED:
-            self._spawn(self._release(mailbox, leases, after), "release")
+        lives_on = mailbox.is_detached or mailbox.closing is Closing.DRAINED
+        leases = mailbox.unsent() if lives_on else list(mailbox.held.values())
+        for intent_id in list(mailbox.held):
+            self.settle(mailbox, intent_id)
+        if leases:
+            self.returns.give_back(mailbox, leases, after)
 
     def settle(self, mailbox: Mailbox, intent_id: UUID) -> Lease | None:
         """The connection is done with this delivery, and has room for another."""
         lease = mailbox.settle(intent_id)
         if lease is not None:
-            self._holders.pop(intent_id, None)
+            if self._holders.get(intent_id) is mailbox:  # another connection may have got it since
+                del self._holders[intent_id]
             self._waiting = None
             if mailbox.agent_id in self._unserved:
                 self.ring([mailbox.agent_id])
@@ -120,10 +134,10 @@ class Dispatcher:
         self._waiting = None
         for lease in leases:
             if mailbox.closing:
-                self._spawn(self._release(mailbox, [lease]), "release")
-            else:
-                mailbox.held[lease.intent_id] = lease
-                self._holders[lease.intent_id] = mailbox
+                self.returns.give_back(mailbox, [lease])
+            else:  # unless it, or another connection, has got it anew meanwhile
+                mailbox.held.setdefault(lease.intent_id, lease)
+                self._holders.setdefault(lease.intent_id, mailbox)
 
     def mailboxes(self) -> list[Mailbox]:
         """All connections that are open now."""
@@ -172,17 +186,21 @@ class Dispatcher:
         while True:
             await self._wake.wait()
             self._wake.clear()
+            if self._is_stopping:
+                return
             rung = self._rung - self._offered  # for those it is claimed when it is known what room is left
             self._rung -= rung
             try:
                 if self._doubtful:
                     await self._look_at_doubtful()
-                if self._was_cut_off:  # before any of them is claimed for another
+                is_in_doubt = time.monotonic() > self.alive_at + SILENCE_SECONDS
+                if self.was_cut_off or is_in_doubt:  # before any of them is claimed for another
                     await self.renew(self.mailboxes())
-                    self._was_cut_off = False
+                    await self.returns.give_back_unheard(self._tokens())
+                    self.was_cut_off = False
                 await self._claim(rung)
             except DatabaseUnavailable:
-                self._was_cut_off = True
+                self.was_cut_off = True
                 await asyncio.sleep(0.2)
                 self.ring(rung)
             except Exception:
@@ -197,15 +215,7 @@ class Dispatcher:
         self._unserved |= agents - left.keys()
         if not shares:
             return
-        started = time.perf_counter()
-        self._claiming = set(left)
-        try:
-            leases = await coalescer.claim([slot for _, slot in shares])
-        finally:
-            self._claiming = set()
-        CLAIM_SECONDS.observe(time.perf_counter() - started)
-        CLAIM_SIZE.observe(len(leases))
-        leases = await self._still_held(leases)
+        leases = await self._leased([slot for _, slot in shares])
         # A session may have two connections; each holds what it was given.
         by_slot: dict[tuple[int, UUID], list[Mailbox]] = defaultdict(list)
         for mailbox, slot in shares:
@@ -224,6 +234,27 @@ class Dispatcher:
         full = {agent_id for agent_id, missing in left.items() if missing <= 0} & self._mailboxes.keys()
         self._unserved |= full
         self.ring(full)
+
+    async def _leased(self, slots: list[Slot]) -> list[Lease]:
+        """What a claim for these has got; what it may have got without our hearing of it is given back later."""
+        started = time.monotonic()
+        self._claiming = {slot.agent_id for slot in slots}
+        try:
+            leases = await coalescer.claim(slots)
+            CLAIM_SECONDS.observe(time.monotonic() - started)
+            CLAIM_SIZE.observe(len(leases))
+            return await self._still_held(leases)
+        except NotAsked:
+            raise
+        except DatabaseUnavailable:
+            self.returns.note_unheard(slots, started)
+            raise
+        finally:
+            self._claiming = set()
+
+    def _tokens(self) -> set[UUID]:
+        """The leases that connections of this process were told of."""
+        return {lease.lease_token for mailbox in self.mailboxes() for lease in mailbox.held.values()}
 
     # -- what is submitted here ---------------------------------------------------------------------------------
 
@@ -257,7 +288,7 @@ class Dispatcher:
                 self._wake.set()
 
     def _give_back(self, asked: Sequence[Submission]) -> None:
-        self._spawn(self._insist(lambda: coalescer.release_untold(asked)), "release")
+        self.returns.give_back_submitted(asked)
 
     async def _still_held(self, leases: list[Lease]) -> list[Lease]:
         """Those of these that were not taken back while the news of a kill overtook the claim."""
@@ -273,9 +304,8 @@ class Dispatcher:
         ]
 
     def _hand_over(self, mailbox: Mailbox, lease: Lease) -> None:
-        if mailbox.closing:
-            if not mailbox.is_detached:
-                self._spawn(self._release(mailbox, [lease]), "release")
+        if mailbox.closing:  # nobody will be told of it
+            self.returns.give_back(mailbox, [lease])
             return
         mailbox.put(lease)
         self._holders[lease.intent_id] = mailbox
@@ -330,26 +360,3 @@ class Dispatcher:
         self.settle(mailbox, lease.intent_id)
         if mailbox.on_lost:
             mailbox.on_lost(lease)
-
-    async def _release(
-        self, mailbox: Mailbox, leases: list[Lease], after: Collection[asyncio.Task[None]] = ()
-    ) -> None:
-        if after:
-            await asyncio.wait(after, timeout=RELEASE_PATIENCE_SECONDS)
-        releases = [Release(mailbox.hold_of(lease), "closed") for lease in leases]
-        await self._insist(lambda: coalescer.release(releases))
-
-    async def _insist(self, release: Callable[[], Awaitable[object]]) -> None:
-        """Have something given back, also if the database is away for a while."""
-        deadline = time.monotonic() + RELEASE_PATIENCE_SECONDS
-        while time.monotonic() < deadline:
-            try:
-                await release()
-                return
-            except DatabaseUnavailable:
-                await asyncio.sleep(0.2)
-
-    def _spawn(self, work: Coroutine[Any, Any, None], name: str = "dispatcher") -> None:
-        task = asyncio.create_task(work, name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)

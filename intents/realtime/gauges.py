@@ -64,6 +64,7 @@ class Gauges:
         #: what is read → who reads it
         self._gauges: defaultdict[Hashable, set[Gauge[Any]]] = defaultdict(set)
         self._wake = asyncio.Event()
+        self._is_over = False
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -76,7 +77,8 @@ class Gauges:
             await stop([self._task])
 
     def close_gauges(self) -> None:
-        """Let every reader know that nothing will follow."""
+        """Let every reader know that nothing will follow; whoever comes now, too."""
+        self._is_over = True
         for gauges in list(self._gauges.values()):
             for gauge in list(gauges):
                 gauge.close()
@@ -86,6 +88,8 @@ class Gauges:
         """What `read` finds, now and whenever it may have changed. Whoever watches the same shares one reading."""
         gauge = Gauge(read)
         self._gauges[what].add(gauge)
+        if self._is_over:
+            gauge.close()
         self._wake.set()
         try:
             yield gauge

@@ -119,9 +119,13 @@ class Mailbox:
     def take(self) -> list[Lease]:
         """All that is to be sent, and not any more what was settled meanwhile."""
         self._news.clear()
-        leases = [lease for lease in self._unsent if lease.intent_id in self.held]
+        leases = self.unsent()
         self._unsent.clear()
         return leases
+
+    def unsent(self) -> list[Lease]:
+        """What nobody has been told of yet."""
+        return [lease for lease in self._unsent if self.held.get(lease.intent_id) is lease]
 
     async def news(self, patience: float) -> bool:
         """Wait until something has come, was settled or closed, and say so; at the longest so many seconds."""

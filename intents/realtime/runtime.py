@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections import defaultdict
 from typing import Any, Protocol
 from uuid import uuid4
@@ -115,8 +116,10 @@ class Runtime:
     # -- guests: connections that end with their key ----------------------------------------------------------
 
     def welcome(self, key_id: str, guest: Guest) -> None:
-        """Close this connection when its key is revoked."""
+        """Close this connection when its key is revoked; at once, if this process is leaving."""
         self._guests[key_id].add(guest)
+        if self.is_draining:
+            guest.close(Closing.DRAINED)
 
     def see_off(self, key_id: str, guest: Guest) -> None:
         """The connection has ended by itself."""
@@ -216,7 +219,7 @@ class Runtime:
             await self._tell_presence()
             await self._look()
         except DatabaseUnavailable:
-            pass
+            self.dispatcher.was_cut_off = True
         except Exception:
             logger.exception("the pulse missed a beat")
 
@@ -236,29 +239,35 @@ class Runtime:
             self.dispatcher.closed = closed + self.dispatcher.closed
             raise
         if is_new:
-            self._introduce()
+            await self._introduce()
 
-    def _introduce(self) -> None:
-        """Tell of all connections again, because this process was forgotten."""
+    async def _introduce(self) -> None:
+        """Tell of all connections again, because this process was forgotten: it has been silent, and taken for dead.
+
+        Their leases have been ended with it. What nobody else has got meanwhile is still theirs.
+        """
         told = {box.id for box in self.dispatcher.opened}
         self.dispatcher.opened += [box for box in self.dispatcher.mailboxes() if box.id not in told]
+        await self.dispatcher.renew(self.dispatcher.mailboxes())
 
     async def _look(self) -> None:
         keys = list(self._guests)
         if not keys and not attendance.current().guests:
             return
+        asked_at = time.monotonic()
         [seen] = await coalescer.read(
             "look", process=self.process, agents=self.dispatcher.waiting_agents(), keys=keys
         )
+        self.dispatcher.alive_at = asked_at
+        if not seen["is_known"]:
+            await self._introduce()
+            await self._tell_presence(is_new=True)
         self.dispatcher.ring(seen["due"])
         if seen["revoked"]:
             self._revoke(seen["revoked"])
         if seen["switches"]:
             await switches.heed(seen["switches"], self.dispatcher, self.process)
         self._alone_at = float("-inf") if seen["has_company"] else self.loop.time()
-        if not seen["is_known"]:
-            self._introduce()
-            await self._tell_presence(is_new=True)
         if seen["is_spent"]:
             await coalescer.exhaust()
 
@@ -285,10 +294,14 @@ def current() -> Runtime:
 
 async def drain() -> None:
     """End every stream and socket of this process, then its loops. For servers that are told to stop."""
-    global _active
+    global _active  # noqa: PLW0603  as above
     if _active is not None and _active.loop is asyncio.get_running_loop():
-        stopped, _active = _active, None
-        await stopped.stop()
+        stopped = _active
+        try:
+            await stopped.stop()  # who comes meanwhile is told by it to come by another door
+        finally:
+            if _active is stopped:
+                _active = None
 
 
 @receiver(changed)

@@ -136,32 +136,10 @@ async def test_what_a_closed_connection_held_goes_to_another_at_once(
     dispatcher.open(second)
 
     dispatcher.close(first)
-    await until(lambda: not any(task.get_name() == "release" for task in dispatcher._tasks))
+    await until(lambda: not dispatcher.returns.under_way)
     dispatcher.ring([agent.pk])
 
     await until(lambda: second.held)
-
-
-async def test_what_is_claimed_for_a_connection_that_closes_meanwhile_is_given_back(
-    dispatcher: Dispatcher, agent: Agent, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await postgres.in_thread(make_intents, agent, 1)
-    box = await make_mailbox(agent)
-    claim = coalescer.claim
-
-    async def hang_up_meanwhile(slots: Sequence[Slot]) -> list[Lease]:
-        leases = await claim(slots)
-        dispatcher.close(box)
-        return leases
-
-    monkeypatch.setattr(coalescer, "claim", hang_up_meanwhile)
-    dispatcher.open(box)
-    await until(lambda: box.closing)
-    await until(lambda: len(dispatcher._tasks) == 1)
-
-    [delivery] = await deliveries(agent)
-    assert (delivery.attempt, delivery.returns) == (0, 1)
-    assert box.held == {}
 
 
 async def test_giving_back_is_tried_until_the_database_is_there(
@@ -181,7 +159,7 @@ async def test_giving_back_is_tried_until_the_database_is_there(
 
     monkeypatch.setattr(coalescer, "release", fail_twice)
     dispatcher.close(box)
-    await until(lambda: len(dispatcher._tasks) == 1)
+    await until(lambda: not dispatcher.returns.under_way)
 
     [delivery] = await deliveries(agent)
     assert delivery.returns == 1
@@ -194,10 +172,11 @@ async def test_a_drained_process_leaves_its_agents_what_they_hold(
     box = await make_mailbox(agent)
     dispatcher.open(box)
     await until(lambda: box.held)
+    assert box.take()
 
     dispatcher.drain()
     dispatcher.close(box)
-    await until(lambda: len(dispatcher._tasks) == 1)  # nothing is on its way
+    await until(lambda: not dispatcher.returns.under_way)  # nothing is on its way
 
     [delivery] = await deliveries(agent)
     assert (delivery.attempt, delivery.returns) == (1, 0)
@@ -209,9 +188,10 @@ async def test_a_detached_lease_outlives_its_connection(dispatcher: Dispatcher, 
     box = await make_mailbox(agent, is_detached=True)
     dispatcher.open(box)
     await until(lambda: box.held)
+    assert box.take()
 
     dispatcher.close(box)
-    await until(lambda: len(dispatcher._tasks) == 1)  # nothing is on its way
+    await until(lambda: not dispatcher.returns.under_way)  # nothing is on its way
 
     [delivery] = await deliveries(agent)
     assert delivery.is_detached
