@@ -38,6 +38,15 @@ def _attempts_not_counted() -> None:
     _replace("claim", "attempt = delivery.attempt + 1", "attempt = GREATEST(delivery.attempt, 1)")
 
 
+def _results_mixed_up() -> None:
+    """Intents that end by the same statement all have the result of the first of them."""
+    _replace(
+        "finish",
+        "SELECT id, seq, type, status, actor, details::jsonb,",
+        "SELECT id, seq, type, status, actor, (first_value(details) OVER (ORDER BY place))::jsonb,",
+    )
+
+
 def _replace(statement: str, old: str, new: str) -> None:
     """Change one statement of the ledger."""
     from intents import operations
@@ -114,6 +123,7 @@ MUTATIONS = {
             "attempts-are-counted",
             _attempts_not_counted,
         ),
+        Mutation("results-mixed-up", ("kill an agent",), "ended-for-a-reason", _results_mixed_up),
         Mutation(
             "answer-before-commit",
             ("kill a web process",),

@@ -146,6 +146,18 @@ def test_a_fault_that_uses_the_kill_switch_has_to_have_used_it() -> None:
     assert "no kill succeeded" in CHECKS[OF_SIZE](story.evidence())
 
 
+def test_agents_may_come_to_another_process_than_before() -> None:
+    story = good()
+    for when, mine, other in (("before", 40, 5), ("after", 5, 45)):
+        for part, tasks in (("web-0", mine), ("web-1", other)):
+            entry = {**story.entry("resources", when=when), "part": part, "tasks": tasks}
+            story.entries.append(entry)
+    assert "processes-return-to-rest" not in broken(story)
+
+    story.entries[-1]["tasks"] = 100
+    assert "processes-return-to-rest" in broken(story)
+
+
 def no_probes(story: Story) -> None:
     story.entries = [entry for entry in story.entries if entry["kind"] != "probe"]
 
@@ -231,6 +243,6 @@ def test_the_promises_of_the_run_name_the_limits_that_are_compared() -> None:
         f" {running.MORE_DESCRIPTORS} descriptors, {running.MORE_THREADS} threads, {running.MORE_TASKS} tasks"
         in rest
     )
-    assert f" {running.MEMORY_BYTES // 1024**2} MiB and a quarter more" in rest
+    assert f" {running.MEMORY_BYTES // 1024**2} MiB and a quarter more, on average" in rest
     assert running.MORE_MEMORY == 1.25
     assert f" {running.LEAST_SHARE:.0%} of requests" in size

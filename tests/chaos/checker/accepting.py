@@ -116,7 +116,9 @@ def apart(evidence: Evidence) -> Iterator[str]:
         row = evidence.intents.get(came.get("intent", ""))
         if came["kind"] == "ok" and row and f"-{row['tenant']}-" not in asked["marker"]:
             yield f"{row['id']} of {asked['marker']} is stored as {row['tenant']}'s"
-    lists = [(asked["tenant"], came.get("intents", ())) for asked, came in evidence.requests("list")]
+    lists = [
+        (asked["tenant"], came["intents"]) for asked, came in evidence.requests("list") if "intents" in came
+    ]
     for tenant, ids in (*lists, *((each["tenant"], each["intents"]) for each in evidence.of_kind("listed"))):
         for intent_id in ids:
             row = evidence.intents.get(intent_id)

@@ -19,7 +19,8 @@ LEAST_REDELIVERED, REDELIVERED_A_MINUTE = 1, 0.3
 #: Requests that nothing speaks against: refused, too, they are not answered as they should be.
 ALWAYS_DUE = frozenset({"submit", "batch", "read", "events", "list"})
 #: What a process may hold more than when it was idle: pools that have opened, and memory that Python keeps.
-MORE_DESCRIPTORS, MORE_THREADS, MORE_CONNECTIONS, MORE_TASKS = 24, 10, 20, 30
+HELD = ("descriptors", "threads", "tasks", "rss", "database_connections")
+MORE_DESCRIPTORS, MORE_THREADS, MORE_CONNECTIONS, MORE_TASKS = 20, 10, 20, 15
 MORE_MEMORY, MEMORY_BYTES = 1.25, 48 * 1024 * 1024
 #: How the keeper of agents, and the nemesis, end a process: it did not die by itself.
 KILLED = (-9, 137)
@@ -145,20 +146,31 @@ def nobody_dies(evidence: Evidence) -> Iterator[str]:
 
 @check("processes-return-to-rest")
 def at_rest(evidence: Evidence) -> Iterator[str]:
-    """In the end no process holds 24 descriptors, 10 threads, 30 tasks or 48 MiB and a quarter more than when idle."""
-    first = {entry["part"]: entry for entry in evidence.of_kind("resources") if entry["when"] == "before"}
-    last = {entry["part"]: entry for entry in evidence.of_kind("resources") if entry["when"] == "after"}
-    if not first or first.keys() != last.keys():
+    """In the end a process has at most 20 descriptors, 10 threads, 15 tasks, 48 MiB and a quarter more, on average."""
+    first, last = _held(evidence, "before"), _held(evidence, "after")
+    if not first or {kind: held["processes"] for kind, held in first.items()} != {
+        kind: held["processes"] for kind, held in last.items()
+    }:
         yield f"measured were {sorted(first)} before and {sorted(last)} after"
-    for part in first.keys() & last.keys():
-        before, after = first[part], last[part]
+    for kind in first.keys() & last.keys():
+        before, after, number = first[kind], last[kind], first[kind]["processes"]
         limits = {
-            "descriptors": before["descriptors"] + MORE_DESCRIPTORS,
-            "threads": before["threads"] + MORE_THREADS,
-            "database_connections": before["database_connections"] + MORE_CONNECTIONS,
-            "tasks": before.get("tasks", 0) + MORE_TASKS,
-            "rss": before["rss"] * MORE_MEMORY + MEMORY_BYTES,
+            "descriptors": before["descriptors"] + MORE_DESCRIPTORS * number,
+            "threads": before["threads"] + MORE_THREADS * number,
+            "tasks": before["tasks"] + MORE_TASKS * number,
+            "rss": before["rss"] * MORE_MEMORY + MEMORY_BYTES * number,
+            "database_connections": before["database_connections"] + MORE_CONNECTIONS * number,
         }
         for name, limit in limits.items():
-            if after.get(name, 0) > limit:
-                yield f"{part} has {name} {after[name]:,}, and had {before.get(name, 0):,} at first"
+            if after[name] > limit:
+                yield f"{number} {kind} have {name} {after[name]:,}, and had {before[name]:,} at first"
+
+
+def _held(evidence: Evidence, when: str) -> dict[str, Counter[str]]:
+    """What processes held, those of a kind together: agents that connect again may come to another one of them."""
+    held: dict[str, Counter[str]] = {}
+    for entry in evidence.of_kind("resources"):
+        if entry["when"] == when:
+            kind = held.setdefault(entry["part"].partition("-")[0], Counter())
+            kind.update({"processes": 1, **{name: entry.get(name, 0) for name in HELD}})
+    return held
