@@ -97,13 +97,13 @@ class Database:
         """Add intents of these agents that have ended, or that wait."""
         for start in range(0, count, PORTION):
             self._fill(min(PORTION, count - start), agents, ended=ended)
-        self._vacuum("ANALYZE")
+        self._settle()
 
     def fill_old(self, count: int, agents: Sequence[int], days: int) -> None:
         """Add intents of these agents that have ended so many days ago; nothing else is that old."""
         for start in range(0, count, PORTION):
             self._fill(min(PORTION, count - start), agents, ended=True, days=days)
-        self._vacuum("ANALYZE")
+        self._settle()
 
     def _fill(self, count: int, agents: Sequence[int], *, ended: bool, days: int = 0) -> None:
         age = f"-{days} days"
@@ -183,6 +183,11 @@ class Database:
 
     def _id_of(self, age: str) -> str:
         return str(self.value("SELECT uuidv7(%s::interval)", age))
+
+    def _settle(self) -> None:
+        """What filling has left to be done must not be done while something is measured."""
+        self._vacuum("ANALYZE")
+        self.connection.execute("CHECKPOINT")
 
     def _vacuum(self, option: LiteralString) -> None:
         for table in ("intents_intent", "intents_event", "intents_delivery"):

@@ -48,8 +48,6 @@ def figures(perdure: Perdure, options: Options) -> Iterator[Figure]:
 
 
 def _measure(perdure: Perdure, options: Options) -> dict[str, float]:
-    # What filling left to be written must not be written meanwhile.
-    perdure.database.connection.execute("CHECKPOINT")
     waits = latency.measure(perdure, "websocket", "agent_websocket", options.seconds * options.rounds / 2)
     return {
         "submit": median(waits["accepted"]),
