@@ -1,6 +1,6 @@
 -- The events of these intents, of each those after the last one seen: the first so many of them, or all.
 SELECT event.intent_id, event.seq, event.type, event.status, event.actor, event.at, event.details::text AS details
-FROM unnest(%(ids)s::uuid[], %(after)s::int[]) AS watched (intent_id, after)
+FROM unnest(%(ids)s::uuid[], %(after)s::bigint[]) AS watched (intent_id, after)
 CROSS JOIN LATERAL (
     SELECT *
     FROM intents_event

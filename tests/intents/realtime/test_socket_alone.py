@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from typing import Any
 
 import orjson
@@ -13,7 +14,7 @@ import pytest
 from agents import postgres
 from agents.caller import Caller
 from agents.models import Agent
-from intents import coalescer
+from intents import coalescer, repeating
 from intents.models import Intent
 from intents.realtime import agent_socket, runtime, submitter_socket
 from intents.realtime.agent_socket import AgentSocket
@@ -161,3 +162,28 @@ async def test_a_connection_gives_back_what_it_held_after_what_it_said_last(
     [redelivered] = again.frames[-1]["deliveries"]
     assert (redelivered["intent_id"], redelivered["attempt"]) == (str(intent_id), 2)
     await again.leave()
+
+
+async def test_a_late_word_of_an_earlier_attempt_leaves_the_connection_what_it_holds_now(
+    caller: Caller, agent: Agent
+) -> None:
+    [intent_id] = await postgres.in_thread(make_intents, agent, 1)
+    connection = Connection(caller)
+    connection.say("hello", address=agent.address, max_in_flight=1)
+    await until(lambda: connection.types.count("deliveries") == 1)
+    intent = await postgres.in_thread(Intent.objects.get, pk=intent_id)
+    await postgres.in_thread(partial(repeating.redeliver, intent, actor="human:ann"))
+    await until(lambda: connection.types.count("deliveries") == 2)
+    first, second = [
+        frame["deliveries"][0]["lease"] for frame in connection.frames if frame["type"] == "deliveries"
+    ]
+
+    connection.say("complete", ref=1, intent_id=str(intent_id), lease=first)
+    await until(lambda: "result" in connection.types)
+
+    [result] = [frame for frame in connection.frames if frame["type"] == "result"]
+    assert result["results"][0]["error"]["code"] == "lease_lost"
+    [mailbox] = runtime.current().dispatcher.mailboxes()
+    assert str(mailbox.held[intent_id].lease_token) == second
+    assert mailbox.free == 0
+    await connection.leave()

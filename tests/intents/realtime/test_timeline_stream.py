@@ -54,6 +54,18 @@ def test_a_long_history_is_told_whole_and_with_its_end(
     assert stream.events()[-1].name == "intent.canceled"
 
 
+def test_a_cursor_far_beyond_the_end_keeps_nobody_else_from_seeing(
+    commons: Perdure, operator: Operator, worker: Account
+) -> None:
+    mine, other = operator.submit(worker), operator.submit(worker)
+    path = "/v1/intents/{}/events/stream?wait_seconds=60&since={}"
+    with (
+        reading(operator.http, path.format(mine, 2**62)),
+        reading(operator.http, path.format(other, 0)) as stream,
+    ):
+        wait_until(lambda: len(stream.events()) == 2, 30, "the other's beginning")
+
+
 @pytest.mark.parametrize("since", [0, 1, 2])
 def test_the_cursor_is_exclusive(operator: Operator, worker: Account, since: int) -> None:
     intent_id = operator.submit(worker)
