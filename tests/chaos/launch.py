@@ -16,8 +16,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import threading
 from contextvars import ContextVar
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -52,15 +52,14 @@ def arm(spec: str) -> None:
     point, _, times = spec.partition(":")
     if point not in FAILPOINTS:
         raise SystemExit(f"There is no failpoint {point!r}.")
-    from django.db import connection as here
+    from django.db import transaction
 
     from intents import coalescer, ledger
 
     execute, commit = coalescer._execute, coalescer._attempt
-    execute_now, attempt = ledger._execute, ledger._attempt
-    #: the statements of a transaction: of a task's, and of a thread's
+    execute_now = ledger._execute
+    #: the statements of a task's transaction
     awaited: ContextVar[list[str]] = ContextVar("awaited")
-    run = threading.local()
     left = int(times or 1)
 
     def reach(where: str) -> None:
@@ -85,18 +84,13 @@ def arm(spec: str) -> None:
 
     def mortal_now(statement: Any) -> Any:
         reach(f"before-{statement[0]}")
-        run.names = [*getattr(run, "names", ()), statement[0]]
-        return execute_now(statement)
-
-    def mortal_attempt(operation: Any) -> Any:
-        run.names = []
-        answer = attempt(operation)
-        for name in () if here.in_atomic_block else run.names:
-            reach(f"after-{name}")
-        return answer
+        rows = execute_now(statement)
+        # Also when the transaction is the caller's. This comes before what the ledger announces then.
+        transaction.on_commit(partial(reach, f"after-{statement[0]}"))
+        return rows
 
     coalescer._execute, coalescer._attempt = mortal, mortal_commit
-    ledger._execute, ledger._attempt = mortal_now, mortal_attempt
+    ledger._execute = mortal_now
 
 
 def main() -> None:
