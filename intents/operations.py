@@ -16,6 +16,7 @@ from uuid import UUID
 
 import orjson
 
+from intents import repetition
 from intents.errors import Outcome
 from intents.lifecycle import TERMINAL_EVENTS, EventType
 from intents.records import Done, Ending, Hold, Lease, Release, Row, Slot, Submission, Submitted, Wait, Wake
@@ -130,8 +131,9 @@ def submit(
     if heirs:
         ancestors = [each.retry_of_id for each in heirs]
         yield "inherit", {"ids": [each.id for each in heirs], "ancestors": ancestors}
-    repeated = [each for each in asked if found[each.id]["outcome"] == "repeated"]
-    known = yield from remembered(repeated)
+    again: dict[UUID, Submitted] = {}
+    if any(row["outcome"] != "done" for row in found.values()):
+        again = yield from repetition.answered(asked, found)
     answers = []
     for each, slot in zip(asked, slots, strict=True):
         row = found[each.id]
@@ -144,10 +146,8 @@ def submit(
             elif each.is_owed and not each.delay_seconds:
                 changes.agents.add(each.recipient_id)
             answers.append(Submitted("done", each.id, row["created_at"], lease=lease))
-        elif row["outcome"] == "repeated":
-            answers.append(_repetition(each, known[each.sender_id, each.path, each.idempotency_key]))
         else:
-            answers.append(Submitted(row["outcome"], each.id, row["created_at"]))
+            answers.append(again.get(each.id) or Submitted(row["outcome"], each.id, row["created_at"]))
     return answers
 
 
@@ -179,27 +179,6 @@ def _leased(asked: Submission, slot: Slot, row: Row) -> Lease | None:
         traceparent=orjson.loads(asked.attributes).get("traceparent"),
         at=row["created_at"],
     )
-
-
-def remembered(asked: Sequence[Submission]) -> Steps[dict[tuple[Any, ...], Row]]:
-    """What was recorded under the idempotency keys of these, by sender, path and key."""
-    if not asked:
-        return {}
-    rows = yield (
-        "remembered",
-        {
-            "agents": [each.sender_id for each in asked],
-            "paths": [each.path for each in asked],
-            "keys": [each.idempotency_key for each in asked],
-        },
-    )
-    return {(row["agent_id"], row["path"], row["key"]): row for row in rows}
-
-
-def _repetition(asked: Submission, first: Row) -> Submitted:
-    if bytes(first["request_hash"]) != asked.request_hash:
-        return Submitted("conflict", asked.id, first["created_at"])
-    return Submitted("repeated", first["intent_id"], first["created_at"], orjson.loads(first["response"]))
 
 
 def claim(slots: Sequence[Slot], changes: Changes) -> Steps[list[Lease]]:

@@ -13,8 +13,8 @@ from typing import Final
 import orjson
 
 from agents.allowance import Allowance
-from agents.errors import ActionDenied, AgentKilled, ApiError, QuotaExceeded
-from intents import operations
+from agents.errors import ActionDenied, AgentKilled, ApiError, QuotaExceeded, Unavailable
+from intents import operations, repetition
 from intents.operations import Steps, document
 from intents.records import Row, Submission, Submitted
 from intents.signals import Changes
@@ -44,7 +44,7 @@ def judged(asked: Sequence[Submission], changes: Changes) -> Steps[list[Submitte
     rows = yield "policies", {"agents": sorted({agent for each in asked for agent in _concerned(each)})}
     policies = {row["agent_id"]: _allowance(row) for row in rows}
     # Named requests are judged once; after that they are answered as they were.
-    known = set((yield from operations.remembered([each for each in asked if each.idempotency_key])))
+    known = set((yield from repetition.remembered([each for each in asked if each.idempotency_key])))
     refused: dict[int, Submitted] = {}
     counted: dict[int, list[Allowance]] = {}
     for place, each in enumerate(asked):
@@ -126,12 +126,14 @@ def _written_down(policies: Sequence[Allowance]) -> operations.Statement:
 
 
 def refusal_of(answer: Submitted, asked: Submission) -> ApiError | None:
-    """Why an intent was not recorded, if a kill switch or a policy is the reason."""
+    """Why an intent was not recorded, if nothing is wrong with it: a kill switch, a policy, or the moment."""
     match answer.outcome:
         case "sender_killed":
             return AgentKilled(f"the sender is killed: {asked.actor}")
         case "recipient_killed":
             return AgentKilled(f"{asked.to_agent} is killed")
+        case repetition.FORGOTTEN:
+            return Unavailable("the idempotency key was being forgotten, send it again")
         case "action_denied":
             return ActionDenied(f"the policy does not let {asked.intent_type} pass", details=answer.details)
         case "quota_exceeded":

@@ -54,7 +54,7 @@ class Submission:
 
 @dataclass(slots=True)
 class Submitted:
-    """What became of a submission: `done`, `repeated`, `conflict`, `deadline_passed`, or who does not let it pass."""
+    """What came of a submission: `done`, `repeated`, `conflict`, `forgotten`, `deadline_passed`, or who forbids it."""
 
     outcome: str
     intent_id: UUID

@@ -1,6 +1,7 @@
 -- Record new intents with their first two events, and owe each to its agent. Those that a connection waits for (they
 -- come with its session) are leased to it at once, as `claim` would a moment later.
--- A repeated idempotency key, and a deadline that has passed, record nothing.
+-- A repeated idempotency key, and a deadline that has passed, record nothing. What is refused here, and has a key, may
+-- have been recorded in its time: `repetition` looks.
 WITH sent AS (
     SELECT
         sent.*,

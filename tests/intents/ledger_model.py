@@ -33,6 +33,10 @@ class Model:
         return [self._submit(each) for each in asked]
 
     def _submit(self, each: Submission) -> tuple[str, UUID]:
+        if each.idempotency_key is not None and each.sender_id is not None:
+            name = (each.sender_id, each.idempotency_key)
+            if (first := self.names.get(name)) is not None:
+                return ("repeated", first[1]) if first[0] == each.request_hash else ("conflict", each.id)
         if each.sender_id in self.killed:
             return "sender_killed", each.id
         if each.recipient_id in self.killed:
@@ -40,11 +44,7 @@ class Model:
         if each.ttl_seconds is not None and each.ttl_seconds <= 0:
             return "deadline_passed", each.id
         if each.idempotency_key is not None and each.sender_id is not None:
-            first = self.names.setdefault(
-                (each.sender_id, each.idempotency_key), (each.request_hash, each.id)
-            )
-            if first[1] != each.id:
-                return ("repeated", first[1]) if first[0] == each.request_hash else ("conflict", each.id)
+            self.names[name] = (each.request_hash, each.id)
         owed = Owed(each.max_delivery_attempts, is_due=not each.delay_seconds) if each.is_owed else None
         self.intents[each.id] = Told(
             each.id, each.organization_id, each.recipient_id, each.max_delivery_attempts,

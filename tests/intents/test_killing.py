@@ -60,6 +60,21 @@ def test_nothing_new_goes_to_a_killed_agent_or_comes_from_it(agent: Agent) -> No
     assert Intent.objects.get().pk == between_others.intent_id
 
 
+@pytest.mark.parametrize("killed", ["recipient", "sender"])
+def test_what_was_recorded_before_the_kill_answers_as_the_first_time(agent: Agent, killed: str) -> None:
+    other = make_recipient(beside=agent)
+    names = ("order-1", "order-1", "order-2")
+    first, again, new = (submission(agent, sender_id=other.pk, idempotency_key=name) for name in names)
+    ledger.submit([first])
+    kill(agent if killed == "recipient" else other)
+
+    answers = ledger.submit([again, new])
+
+    assert [answer.outcome for answer in answers] == ["repeated", f"{killed}_killed"]
+    assert answers[0].intent_id == first.id
+    assert Intent.objects.get().pk == first.id
+
+
 def test_a_running_scenario_goes_on_and_its_step_for_a_killed_agent_waits(agent: Agent) -> None:
     parent = make_intent(agent, is_owed=False)
     kill(agent)

@@ -11,12 +11,13 @@ import pytest
 from django.db import transaction
 from django.db.models.functions import Now
 
+from agents.errors import Unavailable
 from agents.models import Agent
-from intents import ledger
+from intents import ledger, operations, policing
 from intents.errors import Outcome
 from intents.lifecycle import EventType, Status, WaitingReason
 from intents.models import Delivery, Event, Intent
-from intents.records import Ending, Release, Wait, Wake
+from intents.records import Ending, Release, Submission, Wait, Wake
 from intents.signals import Changes, changed
 from tests.intents.factories import (
     history,
@@ -90,6 +91,52 @@ def test_a_deadline_that_has_passed_records_nothing(agent: Agent) -> None:
     assert answer.outcome == "deadline_passed"
     assert not Intent.objects.exists()
     assert ledger.submit([submission(agent, idempotency_key="late")])[0].outcome == "done"
+
+
+def test_what_was_recorded_answers_as_the_first_time_also_after_its_deadline(agent: Agent) -> None:
+    def asked(number: int, seconds: int, key: str | None = "order-1", body: bytes = b"same") -> Submission:
+        return submission(
+            agent, ttl_seconds=seconds, idempotency_key=key, request_hash=body, response={"id": number}
+        )
+
+    first = asked(0, 60)
+    ledger.submit([first])
+
+    answers = ledger.submit(
+        [asked(1, 0), asked(2, 0, body=b"other"), asked(3, 0, key="order-2"), asked(4, 0, key=None)]
+    )
+
+    assert [answer.outcome for answer in answers] == [
+        "repeated", "conflict", "deadline_passed", "deadline_passed",
+    ]  # fmt: skip
+    assert (answers[0].intent_id, answers[0].response) == (first.id, {"id": 0})
+    assert Intent.objects.get().pk == first.id
+
+
+def test_of_two_under_one_name_that_come_together_the_later_repeats_the_earlier(agent: Agent) -> None:
+    late, good, later = (submission(agent, ttl_seconds=ttl, idempotency_key="order-1") for ttl in (0, 60, 0))
+
+    answers = ledger.submit([late, good, later])
+
+    assert [answer.outcome for answer in answers] == ["deadline_passed", "done", "repeated"]
+    assert answers[2].intent_id == good.id
+
+
+def test_a_name_that_is_forgotten_while_it_is_repeated_is_for_who_asked_alone_to_send_again(
+    agent: Agent,
+) -> None:
+    repeated, other = (submission(agent, idempotency_key=key) for key in ("order-1", "order-2"))
+    steps = operations.submit([repeated, other], Changes())
+    next(steps)
+    found = [{"intent_id": each.id, "created_at": None, "outcome": "done"} for each in (repeated, other)]
+    steps.send([found[0] | {"outcome": "repeated"}, found[1]])
+
+    with pytest.raises(StopIteration) as answered:
+        steps.send([])
+
+    [forgotten, done] = answered.value.value
+    assert (forgotten.outcome, done.outcome) == ("forgotten", "done")
+    assert isinstance(policing.refusal_of(forgotten, repeated), Unavailable)
 
 
 # -- claim ------------------------------------------------------------------------------------------------
