@@ -9,6 +9,7 @@ from tests.audit import canaries, contract, controls, fuzzing, licences, revocat
 #: name → what tries it: it passes with a sentence, or raises what it found, or why it could not be tried
 GATES: dict[str, Callable[[], str]] = {
     "bandit": tools.bandit,
+    "containers": tools.containers,
     "advisories": tools.advisories,
     "secrets": tools.secrets,
     "licences": licences.licences,

@@ -1,4 +1,4 @@
-"""Gates that others have written: bandit, pip-audit, detect-secrets and CycloneDX, each on what is committed."""
+"""Gates that others have written: bandit, hadolint, pip-audit, detect-secrets, CycloneDX, on what is committed."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 from tests.audit.verdicts import REPORTS, REPOSITORY, TOOLS, Found, Skipped, run, tracked
 
 PACKAGES = ("agents", "controlplane", "intents", "client/src")
+COMPOSE = "deploy/compose.yaml"
 LOCKS = ("requirements.txt", "requirements-dev.txt", "requirements-audit.txt")
 #: findings of the scan for secrets that were looked at and are none
 BASELINE = REPOSITORY / "tests" / "audit" / "no_secrets.json"
@@ -43,6 +44,18 @@ def bandit() -> str:
         raise Found("\n".join(found))
     lines = report["metrics"]["_totals"]["loc"]
     return f"{lines:,} lines of Python, nothing of medium severity or above but {len(REVIEWED)} that were looked at"
+
+
+def containers() -> str:
+    """Nothing that hadolint warns of in the Dockerfile, or that the specification of compose files does not know."""
+    tried: dict[str, list[str | Path]] = {
+        "Dockerfile": [TOOLS / "hadolint", "--no-color", "Dockerfile"],
+        COMPOSE: [TOOLS / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", COMPOSE],
+    }
+    ended = {name: run(command) for name, command in tried.items()}
+    if wrong := [f"{name}: {each.stdout}{each.stderr}" for name, each in ended.items() if each.returncode]:
+        raise Found("\n".join(wrong)[-4000:])
+    return f"{' and '.join(tried)}: hadolint and the schema of the specification have nothing to say"
 
 
 def advisories() -> str:
