@@ -41,7 +41,7 @@ LATEST_END_SECONDS, SHORT_SECONDS = 30.0, 2.0
 def failpoint(world: World, chance: random.Random) -> str:
     """A web process kills itself right before or after a statement of the ledger: a commit whose answer nobody gets."""
     name = chance.choice(STATEMENTS)
-    times = chance.randint(1, 6 if name in BUSY else 2)
+    times = chance.randint(1, 4 if name in BUSY else 2)
     return _die_at(world, chance, chance.choice(world.web), _point(chance, name), times)
 
 
