@@ -135,6 +135,15 @@ def test_a_long_run_has_to_try_more() -> None:
     assert "there should be 3000" in said(60, patience=2.0)
 
 
+def test_work_has_to_be_handed_over_again_if_a_fault_took_it() -> None:
+    story = good()
+    story.rows = [row for row in story.rows if REDONE not in (row.get("id"), row.get("intent"))]
+    assert "only 0 intents were handed over more than once" in "; ".join(CHECKS[OF_SIZE](story.evidence()))
+
+    story.entry("fault")["fault"] = "lose answers"
+    assert "handed over more than once" not in "; ".join(CHECKS[OF_SIZE](story.evidence()))
+
+
 def test_a_fault_that_uses_the_kill_switch_has_to_have_used_it() -> None:
     story = good()
     for entry in story.entries:
@@ -154,7 +163,7 @@ def test_agents_may_come_to_another_process_than_before() -> None:
             story.entries.append(entry)
     assert "processes-return-to-rest" not in broken(story)
 
-    story.entries[-1]["tasks"] = 100
+    story.entries[-1]["tasks"] = 110
     assert "processes-return-to-rest" in broken(story)
 
 

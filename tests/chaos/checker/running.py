@@ -16,11 +16,14 @@ LEAST_SHARE = 0.8
 LEAST_REQUESTS, REQUESTS_A_MINUTE = 200, 100
 LEAST_COMPLETED, COMPLETED_A_MINUTE = 50, 50
 LEAST_REDELIVERED, REDELIVERED_A_MINUTE = 1, 0.3
+#: Faults that take work from who has it, so that it has to be handed over again.
+TAKING = ("freeze an agent past its lease", "kill an agent", "poison")
 #: Requests that nothing speaks against: refused, too, they are not answered as they should be.
 ALWAYS_DUE = frozenset({"submit", "batch", "read", "events", "list"})
-#: What a process may hold more than when it was idle: pools that have opened, and memory that Python keeps.
+#: What a process may hold more than when it was idle: pools that have opened, memory that Python keeps, and agents that
+#: had not come yet on a slow machine.
 HELD = ("descriptors", "threads", "tasks", "rss", "database_connections")
-MORE_DESCRIPTORS, MORE_THREADS, MORE_CONNECTIONS, MORE_TASKS = 20, 10, 20, 15
+MORE_DESCRIPTORS, MORE_THREADS, MORE_CONNECTIONS, MORE_TASKS = 20, 10, 20, 20
 MORE_MEMORY, MEMORY_BYTES = 1.25, 48 * 1024 * 1024
 #: How the keeper of agents, and the nemesis, end a process: it did not die by itself.
 KILLED = (-9, 137)
@@ -94,7 +97,8 @@ def real(evidence: Evidence) -> Iterator[str]:
     if completed < (least := _least(evidence, LEAST_COMPLETED, COMPLETED_A_MINUTE)):
         yield f"only {completed} intents were completed, and there should be {least:.0f}"
     redelivered = sum(len(handovers(events)) > 1 for events in evidence.events.values())
-    if redelivered < (least := _least(evidence, LEAST_REDELIVERED, REDELIVERED_A_MINUTE)):
+    least = _least(evidence, LEAST_REDELIVERED, REDELIVERED_A_MINUTE)
+    if redelivered < least and evidence.landed(*TAKING):
         yield f"only {redelivered} intents were handed over more than once, and there should be {least:.0f}"
     kinds = {run["agent"] for run in evidence.of_kind("run")}
     if missing := {"axme", "socket", "hasty"} - kinds:
@@ -146,7 +150,7 @@ def nobody_dies(evidence: Evidence) -> Iterator[str]:
 
 @check("processes-return-to-rest")
 def at_rest(evidence: Evidence) -> Iterator[str]:
-    """In the end a process has at most 20 descriptors, 10 threads, 15 tasks, 48 MiB and a quarter more, on average."""
+    """In the end a process has at most 20 descriptors, 10 threads, 20 tasks, 48 MiB and a quarter more, on average."""
     first, last = _held(evidence, "before"), _held(evidence, "after")
     if not first or {kind: held["processes"] for kind, held in first.items()} != {
         kind: held["processes"] for kind, held in last.items()
