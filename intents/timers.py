@@ -71,7 +71,9 @@ def _remind(rows: Sequence[Row], changes: Changes) -> Steps[None]:
         count = int(row["data"].get("remind_count", 0)) + 1
         maximum = _whole(wish.get("max_reminders")) or MAX_REMINDERS
         if count > maximum:
-            noted.append(Note(row["intent_id"], EventType.ESCALATED, {"escalated_to": wish["escalate_to"]}))
+            # There may be nobody to escalate to: the maximum may have been lowered after the timer was set.
+            if escalate_to := wish.get("escalate_to"):
+                noted.append(Note(row["intent_id"], EventType.ESCALATED, {"escalated_to": escalate_to}))
             continue
         noted.append(Note(row["intent_id"], EventType.REMINDER, {"remind_count": count}))
         if count < maximum or wish.get("escalate_to"):

@@ -14,7 +14,7 @@ from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
 from agents.models import Agent, Connection, WebProcess
-from intents import ledger, sweep, timers
+from intents import controls, ledger, sweep, timers
 from intents.lifecycle import EventType, Status
 from intents.models import Delivery, Event, IdempotencyRecord, Intent, SweepRun, Timer
 from intents.models.timer import TimerKind
@@ -203,6 +203,27 @@ def test_reminders_that_moved_nobody_are_escalated_once(agent: Agent) -> None:
     assert history(intent.pk)[2:] == [EventType.REMINDER, EventType.ESCALATED]
     assert details(intent, EventType.ESCALATED) == [{"escalated_to": "boss"}]
     assert not Timer.objects.exists()
+
+
+@pytest.mark.parametrize("maximum", [1, None])
+def test_reminders_that_are_used_up_by_a_patch_end_and_the_others_come(
+    agent: Agent, maximum: int | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    intent = make_intent(agent, remind_after_seconds=60, attributes='{"max_reminders": 5}')
+    for _ in range(3):
+        is_due(intent, TimerKind.REMINDER)
+        sweep.sweep()
+    other = make_intent(agent, remind_after_seconds=60)
+    controls.patch_controls(intent.pk, {"max_reminders": maximum})
+
+    is_due(intent, TimerKind.REMINDER)
+    is_due(other, TimerKind.REMINDER)
+    sweep.sweep()
+
+    assert not Timer.objects.filter(intent=intent).exists()
+    assert history(intent.pk)[2:] == [EventType.REMINDER] * 3
+    assert history(other.pk)[2:] == [EventType.REMINDER]
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
 def test_nobody_is_reminded_of_what_times_out_at_the_same_moment(agent: Agent) -> None:
