@@ -44,6 +44,8 @@ class Doorbell:
         self._unsent = Changes()
         self._has_unsent = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+        self._is_over = False
+        self._last_words: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
         """Begin to listen and to send."""
@@ -53,27 +55,37 @@ class Doorbell:
         ]
 
     async def stop(self) -> None:
-        """Say what is unsaid, and go."""
-        if self._unsent:
-            with contextlib.suppress(Exception):
-                await _send(_message(self._unsent, self._sender))
+        """Say what is unsaid, and listen no more. What is still committed here is told of, each by itself."""
         await stop(self._tasks)
+        self._is_over = True
+        await self._say_all()
 
     def ring(self, changes: Changes) -> None:
         """Tell the other processes to look at these, soon."""
         self._unsent.add(changes)
         self._has_unsent.set()
+        if self._is_over and not self._last_words:
+            task = asyncio.get_running_loop().create_task(self._say_all(), name="doorbell say")
+            self._last_words.add(task)
+            task.add_done_callback(self._last_words.discard)
 
     async def _send_forever(self) -> None:
         while True:
             await self._has_unsent.wait()
             self._has_unsent.clear()
-            changes, self._unsent = self._unsent, Changes()
-            try:
-                await _send(_message(changes, self._sender))
-            except Exception as error:  # noqa: BLE001  whatever the layer raises: rings may be lost
-                logger.debug("a ring was lost: %r", error)
+            await self._say()
             await asyncio.sleep(PACE_SECONDS)
+
+    async def _say(self) -> None:
+        changes, self._unsent = self._unsent, Changes()
+        try:
+            await _send(_message(changes, self._sender))
+        except Exception as error:  # noqa: BLE001  whatever the layer raises: rings may be lost
+            logger.debug("a ring was lost: %r", error)
+
+    async def _say_all(self) -> None:
+        while self._unsent:
+            await self._say()
 
     async def _listen_forever(self) -> None:
         while True:

@@ -293,15 +293,12 @@ def current() -> Runtime:
 
 
 async def drain() -> None:
-    """End every stream and socket of this process, then its loops. For servers that are told to stop."""
-    global _active  # noqa: PLW0603  as above
-    if _active is not None and _active.loop is asyncio.get_running_loop():
-        stopped = _active
-        try:
-            await stopped.stop()  # who comes meanwhile is told by it to come by another door
-        finally:
-            if _active is stopped:
-                _active = None
+    """End every stream and socket of this process, then its loops. For servers that are told to stop.
+
+    It stays this loop's runtime: who comes now by a connection that is still open is told to come by another door.
+    """
+    if _active is not None and _active.loop is asyncio.get_running_loop() and not _active.is_draining:
+        await _active.stop()
 
 
 @receiver(changed)
