@@ -116,10 +116,16 @@ def _probe(world: World, chance: random.Random, during: str) -> None:
         limit=world.patience(PROBE_LIMIT_SECONDS),
         during=during,
     )
+    operation = world.journal.invoke("cancel", intent=intent_id)
     body = {"status": "CANCELED", "reason": "a probe"}
-    httpx.post(
-        f"{world.web[here].base_url}/v1/intents/{intent_id}/resolve",
-        json=body,
-        headers={"x-api-key": tenant.key},
-        timeout=60,
-    )
+    try:
+        answer = httpx.post(
+            f"{world.web[here].base_url}/v1/intents/{intent_id}/resolve",
+            json=body,
+            headers={"x-api-key": tenant.key},
+            timeout=60,
+        )
+    except httpx.HTTPError:
+        operation.unknown()
+        raise
+    operation.ok() if answer.is_success else operation.unknown(status=answer.status_code)
