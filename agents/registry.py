@@ -13,6 +13,7 @@ from django.db.models.functions import Now
 from agents import addresses, callbacks, keys, mesh
 from agents.errors import Conflict, Invalid, InvalidAgentAddress
 from agents.models import Agent, AgentStatus, DeliveryMode, MeshEventType, Workspace
+from agents.texts import checked_line
 
 
 class Settings(TypedDict, total=False):
@@ -53,7 +54,7 @@ def register(workspace: Workspace, name: str, *, created_by: str, **wanted: Unpa
     Raises:
         Invalid: no address can be made of the name, or a setting is impossible.
     """
-    name = _last_segment(name, workspace)
+    name = checked_line("name", _last_segment(name, workspace), longest=addresses.LONGEST)
     slug = addresses.slug_of(name)
     if slug is None:
         raise _invalid("name", "needs 2 to 63 letters, digits, '.', '_' or '-'")

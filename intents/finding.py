@@ -234,9 +234,9 @@ def _begin(
     text = Text.of(filters.text)
     low, high = LOWEST, HIGHEST
     if since is not None:
-        low = max(low, earliest(since - CLOCK_SKEW))
+        low = max(low, earliest(since, -CLOCK_SKEW))
     if until is not None:
-        high = min(high, earliest(until + CLOCK_SKEW))
+        high = min(high, earliest(until, CLOCK_SKEW))
     for prefix in text.prefixes:
         digits = prefix.replace("-", "")
         low = max(low, UUID(int=max(int(digits.ljust(32, "0"), 16) - 1, 0)))
@@ -301,9 +301,10 @@ def _route(filters: Filters, wanted: dict[str, Any], text: Text) -> Route:
     return Route("type" if wanted["intent_type"] is not None else "workspace", wanted, is_slow)
 
 
-def earliest(at: datetime) -> UUID:
-    """The lowest id that can have been made at that time."""
-    return UUID(int=max(0, min(int(at.timestamp() * 1000), 2**48 - 1)) << 80)
+def earliest(at: datetime, skew: timedelta = timedelta()) -> UUID:
+    """The lowest id that can have been made at that time, by a clock that is off by so much."""
+    milliseconds = int((at.timestamp() + skew.total_seconds()) * 1000)  # the calendar may end in between
+    return UUID(int=max(0, min(milliseconds, 2**48 - 1)) << 80)
 
 
 def time_of(intent_id: UUID) -> datetime:

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_safe
 from agents import audit_reading
 from agents.audit_reading import Wanted
 from agents.models import Role
+from agents.moments import storable
 from agents.pages.shell import PageRequest, page
 
 LARGEST_ID = 2**63 - 2
@@ -76,9 +77,9 @@ def _wanted(query: QueryDict) -> Wanted:
 def _moment(text: str | None) -> datetime | None:
     """A time as forms write it, taken for UTC; what is none filters nothing."""
     try:
-        moment = datetime.fromisoformat(text) if text else None
-        return moment if moment is None or moment.tzinfo else moment.replace(tzinfo=UTC)
-    except ValueError:
+        moment = datetime.fromisoformat(text or "")
+        return storable((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC))
+    except (ValueError, OverflowError):
         return None
 
 

@@ -145,7 +145,7 @@ def _as_shown(request: PageRequest, plan: Plan) -> Plan:
         return replace(
             plan,
             newest=UUID(request.POST.get("newest", "")),
-            expected=min(int(request.POST.get("expected", "")), 2**31 - 1),
+            expected=max(0, min(int(request.POST.get("expected", "")), 2**31 - 1)),
             is_estimate=request.POST.get("is_estimate") == "1",
         )
     except ValueError:

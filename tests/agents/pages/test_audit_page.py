@@ -140,3 +140,22 @@ def test_hostile_text_stays_text(operator: Member, workspace: Workspace) -> None
     for each in HOSTILE[:20]:
         query = {"actor": each, "action": each, "target": each}
         assert_harmless(operator.get("audit/", data=query).content.decode())
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "2020-01-01T00:00+20:00",
+        "2020-01-01T00:00:00+01:02:03.000004",
+        "0001-01-01T00:00",
+        "0001-01-01T00:00+14:00",
+        "9999-12-31T23:59:59-15:00",
+        "9999-12-31T23:59",
+    ],
+)
+def test_times_that_no_calendar_has_everywhere_break_nothing(operator: Member, moment: str) -> None:
+    for name in ("from", "to"):
+        assert operator.get("audit/", data={name: moment}).status_code == 200
+        exported: Any = operator.get("audit/export/", data={name: moment})
+        assert exported.status_code == 200
+        b"".join(exported.streaming_content)

@@ -245,3 +245,15 @@ def test_hostile_text_stays_text(admin: Member, workspace: Workspace) -> None:
     for each in HOSTILE[:20]:
         assert_harmless(admin.get("keys/", data={"agent": each}).content.decode())
         assert_harmless(admin.post("keys/new/", agent=each, label=each).content.decode())
+
+
+@pytest.mark.parametrize(
+    ("name", "status"), [("ab\x00cd", 303), ("ab" + "." * 600, 422), ("ab\ncd", 303), ("ab\ud800cd", 303)]
+)
+def test_a_name_that_no_column_can_hold_is_made_one_line_or_refused(
+    admin: Member, name: str, status: int
+) -> None:
+    sent = name.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+
+    assert admin.post("keys/new/", agent=sent, label="x", expires="7", scopes=["agent"]).status_code == status
+    assert not Agent.objects.filter(name__contains="\n").exists()

@@ -271,3 +271,14 @@ def test_hostile_names_of_views_are_text(viewer: Member) -> None:
     markup = assert_harmless(page(viewer))
 
     assert all(" ".join(name.split()) in markup.text for name in names)
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00", "9999-12-31T23:59"])
+@pytest.mark.parametrize("name", ["from", "to"])
+def test_the_ends_of_the_calendar_are_times_to_search_by(
+    viewer: Member, agent: Agent, name: str, moment: str
+) -> None:
+    make_intent(agent)
+
+    for path in ("intents/", "intents/number/"):
+        assert viewer.get(path, data={name: moment}).status_code == 200

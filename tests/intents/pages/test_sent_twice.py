@@ -97,3 +97,19 @@ def test_retries_of_the_same_moment_are_one(operator: Member, agent: Agent) -> N
     again = Intent.objects.get(retry_of=intent)
     assert {answer["Location"] for answer in answers} == {f"{operator.root}intents/{again.pk}/"}
     assert Event.objects.filter(intent=again, seq=1).count() == 1
+
+
+@pytest.mark.parametrize(
+    ("sent", "typed", "status"),
+    [("-5", "", 422), ("-99999999999", "", 422), ("99999999999", "cancel 2147483647", 303)],
+)
+def test_a_number_that_nobody_was_shown_breaks_nothing(
+    operator: Member, sent: str, typed: str, status: int
+) -> None:
+    newest = "00000000-0000-0000-0000-000000000000"
+    form = {"kind": "cancel", "filter": "status=SUBMITTED", "confirmed": "1", "reason": "a mistake"}
+
+    answer = operator.post("bulk/", {**form, "newest": newest, "expected": sent, "typed": typed})
+
+    assert answer.status_code == status, answer.content.decode()
+    assert BulkAction.objects.count() == (status == 303)
