@@ -27,10 +27,13 @@ import orjson
 import structlog
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.urls import Resolver404, resolve
 
 from agents import postgres
 from agents.auth import ApiKeyAuth
+from agents.caller import Caller
 from agents.errors import Conflict, Invalid, Unauthenticated, Unavailable
+from controlplane.access import ROUTES
 from controlplane.envelope import JSON
 from controlplane.redaction import without_secrets
 
@@ -38,7 +41,7 @@ log = structlog.get_logger(__name__)
 
 Call = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
 
-any_key = ApiKeyAuth()
+any_key = ApiKeyAuth(while_killed=True)  # whether a killed agent may, the route says
 
 CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 #: These record their key in the statement that submits.
@@ -108,6 +111,7 @@ async def once(call: Call, request: HttpRequest) -> HttpResponseBase:
 
     Raises:
         Invalid: the key is not 1 to 255 printable ASCII characters.
+        Forbidden: the API key may not do this, and so is not told either what another of its agent has done.
         Conflict: the key was used for another body, or the first request does not come to an end.
         Unavailable: it had not come to an end when this process was told to stop; nothing was done.
     """
@@ -120,6 +124,7 @@ async def once(call: Call, request: HttpRequest) -> HttpResponseBase:
         caller = await any_key(request)
     except Unauthenticated:
         return await call(request)  # the route itself says so, or is public and has nobody to remember
+    _require_what_the_route_does(caller, request)
     scope = Scope(caller.agent_id, request.method or "", request.path_info, key)
     digest = fingerprint(request)
     async with _alone_in_this_process(scope):
@@ -151,6 +156,17 @@ def fingerprint(request: HttpRequest) -> bytes:
         body = request.body
     owner = request.GET.get("owner_agent") or request.META.get("HTTP_X_OWNER_AGENT", "")
     return hashlib.sha256(owner.encode() + b"\x00" + body).digest()
+
+
+def _require_what_the_route_does(caller: Caller, request: HttpRequest) -> None:
+    """Ask for the scopes before the route does: a repetition does not come that far."""
+    try:
+        route = resolve(request.path_info, "controlplane.edge_urls").route
+    except Resolver404:
+        return  # the handler says so
+    scopes = ROUTES.get(f"{request.method} /{route.replace('<', '{').replace('>', '}')}")
+    if scopes:
+        caller.require(*sorted(scopes))
 
 
 async def _claim_or_replay(scope: Scope, digest: bytes) -> datetime | HttpResponse:

@@ -9,7 +9,7 @@ from agents import rate_limit
 from agents.auth import ApiKeyAuth
 from agents.errors import Unauthenticated
 
-any_key = ApiKeyAuth()
+any_key = ApiKeyAuth(while_killed=True)  # whether a killed agent may, the route says
 
 
 async def spend(request: HttpRequest, route: str) -> dict[str, str]:

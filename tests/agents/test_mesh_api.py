@@ -234,3 +234,38 @@ async def test_a_key_of_another_workspace_does_not_find_it_and_an_administrators
 
     assert refusal(foreign) == (404, "agent_not_found")
     assert (await show(api, admin, "agent://acme/staging/bot"))["address"] == "agent://acme/staging/bot"
+
+
+@pytest.mark.parametrize("limit", [0, 1000])
+@pytest.mark.parametrize("named", [{}, {"idempotency-key": "beat-1"}])
+async def test_a_killed_agent_may_say_that_it_lives_also_under_a_key_and_where_requests_are_limited(
+    api: httpx.AsyncClient, agent: Someone, admin: Someone, settings: Any, limit: int, named: dict[str, str]
+) -> None:
+    settings.PERDURE_RATE_LIMIT_PER_MINUTE = limit
+    await api.post(f"/v1/mesh/agents/{WORKER}/kill", headers=admin.headers)
+
+    for _ in range(2):
+        beat = await api.post("/v1/mesh/heartbeat", headers={**agent.headers, **named}, json={})
+        assert beat.status_code == 200, beat.text
+    refused = await api.post(
+        "/v1/intents", headers={**admin.headers, **named}, json={"to_agent": "", "payload": {}}
+    )
+    assert refused.status_code == 422
+    headers = {**agent.headers, **named}
+    denied = await api.put("/v1/threads/t/items/k", headers=headers, content=b"x")
+    assert refusal(denied) == (403, "agent_killed")
+
+
+async def test_a_lesser_key_is_not_told_what_a_greater_one_of_its_agent_has_done(
+    api: httpx.AsyncClient, agent: Someone, admin: Someone
+) -> None:
+    _, lesser = await in_thread(make_key, admin.agent, [Scope.READ])
+
+    async def kill(token: str) -> httpx.Response:
+        headers = {"x-api-key": token, "idempotency-key": "kill-1"}
+        return await api.post(f"/v1/mesh/agents/{WORKER}/kill", headers=headers, json={"reason": "it loops"})
+
+    first, repeated, again = [await kill(token) for token in (admin.token, lesser, admin.token)]
+
+    assert (first.status_code, again.json()) == (200, first.json())
+    assert refusal(repeated) == (403, "forbidden")
