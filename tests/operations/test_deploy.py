@@ -173,3 +173,13 @@ def test_drains_are_given_the_time_that_they_take() -> None:
         assert int(service["stop_grace_period"].removesuffix("s")) > longest
     [kept] = re.findall(r"keepalive_timeout (\d+)s;", (DEPLOY / "nginx.conf").read_text())
     assert int(kept) < leaving.LINGER_SECONDS
+
+
+def test_the_container_of_postgresql_knows_none_of_our_secrets() -> None:
+    postgres = COMPOSE["services"]["postgres"]
+    example = (DEPLOY / f"{postgres['env_file']}.example").read_text().splitlines()
+    named = {line.partition("=")[0] for line in example if line and not line.startswith("#")}
+
+    assert postgres["env_file"] not in {service["env_file"] for service in OURS.values()}
+    assert named == {"POSTGRES_PASSWORD"}
+    assert not {"SECRET_KEY", "PERDURE_KEY_PEPPER"} & set(postgres["environment"])
