@@ -11,12 +11,17 @@ from tests.chaos.faults import FAULTS
 AFTERMATH_SECONDS = 2.0
 
 
-#: What every schedule begins with, in any order: here agents and answers are lost for certain.
+#: What every schedule begins with, in any order: agents, processes and answers are lost for certain, and each promise
+#: that `make chaos-mutations` breaks would show.
 ESSENTIAL = (
     "freeze an agent past its lease",
     "kill an agent",
+    "kill a web process",
     "die after the commit of a submission",
     "lose answers",
+    "drop all rings",
+    "end at once",
+    "poison",
 )
 #: On a slow machine faults take longer: the schedule is left after so many times the seconds that it was planned for.
 MOST_OVERTIME = 1.2
@@ -47,7 +52,7 @@ class Planned:
 
 
 PROFILES = {
-    "quick": Profile("quick", 140, (1.0, 3.0), 2, 1.0, 30),
+    "quick": Profile("quick", 190, (1.0, 3.0), 2, 1.0, 30),
     "night": Profile("night", 3600, (2.0, 8.0), 3, 1.0, 150, is_full=True),
     "smoke": Profile("smoke", 15, (1.0, 2.0), 2, 1.0, 10, ("kill a web process",)),
 }

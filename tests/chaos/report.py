@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bench.table import replaced
+from tests.audit.report import tree
 from tests.chaos.faults import FAULTS
 from tests.chaos.mutations import MUTATIONS
 from tests.chaos.profiles import Profile
@@ -51,6 +52,7 @@ def facts(
     return {
         "profile": profile.name,
         "seed": seed,
+        "commit": tree(),
         "at": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "seconds": round(seconds),
         "machine": f"{os.cpu_count()} processors, {platform.system()} {platform.machine()}",
@@ -81,7 +83,7 @@ def told_shortly(before: str, facts: dict[str, Any]) -> str:
     minutes = f"{figures['minutes_of_faults']:.0f} minutes"
     promises = "every promise that was tried" if untried_of(facts) else "every promise"
     kept = f"{promises} kept, none lost and none ended twice" if facts["all_kept"] else "a promise BROKEN"
-    run = f"(seed {facts['seed']}, {facts['at']})"
+    run = f"(seed {facts['seed']}, commit {facts['commit']}, {facts['at']})"
     return replaced(
         before, RUN, f"{figures['intents']:,} intents under {faults} in {minutes}: **{kept}** {run}."
     )
@@ -140,7 +142,7 @@ def _run(facts: dict[str, Any]) -> list[tuple[str, str]]:
     total, good = figures["requests_outside_faults"], figures["answered_outside_faults"]
     return [
         ("Profile", facts["profile"]),
-        ("Seed", f"{facts['seed']}"),
+        ("Seed, commit", f"{facts['seed']}, {facts['commit']}"),
         (
             "When",
             f"{facts['at']}, {facts['seconds'] / 60:.0f} minutes in all, {figures['minutes_of_faults']:.0f} of faults",

@@ -354,12 +354,12 @@ def told(spoil: bool) -> dict[str, Any]:
     return report.facts(PROFILES["night"], 4711, 90, 1.0, ["fill the disk: no root"], verdicts)
 
 
-def test_the_page_has_the_seed_every_fault_and_every_check() -> None:
+def test_the_page_has_the_seed_the_commit_every_fault_and_every_check() -> None:
     facts = json.loads(json.dumps(told(spoil=False)))
     page = report.page(report.PAGE.read_text(), facts)
 
     assert facts["all_kept"] is True
-    assert "| Seed | 4711 |" in page
+    assert f"| Seed, commit | 4711, {facts['commit']} |" in page
     assert "| Died at failpoints | 2 after-submit, 1 before-wake |" in page
     assert "| Settings of the running PostgreSQL | `fsync` on, `full_page_writes` on |" in page
     assert all(f"| {name} | " in page for name in FAULTS)
