@@ -52,7 +52,7 @@ POSTGRES_SETTINGS = {
     "log_timezone": "UTC",
 }
 #: Statements for hundreds of intents take some megabytes each. glibc gives such memory back after each of them and
-#: fetches it again for the next, which cost a seventh of PostgreSQL's time. Source: mallopt(3).
+#: fetches it again for the next, which costs much of PostgreSQL's time. Source: mallopt(3).
 POSTGRES_ENVIRONMENT = {
     "MALLOC_MMAP_THRESHOLD_": str(64 * 1024 * 1024),
     "MALLOC_TRIM_THRESHOLD_": str(64 * 1024 * 1024),

@@ -93,9 +93,11 @@ class SubmitterSocket(FrameSocket):
     def tell(self, row: Row) -> None:
         """An intent that this submitter watches has ended."""
         self.watched.discard(row["intent_id"])
+        self.has_outcomes.set()
+        if len(self.outcomes) > MOST_UNTOLD:
+            return  # the connection is closed for that, as soon as anything can be sent on it
         body = {"intent_id": row["intent_id"], "status": row["status"], "seq": row["seq"], "at": row["at"]}
         self.outcomes.append(orjson.dumps({**body, **ending(row)}, option=orjson.OPT_UTC_Z))
-        self.has_outcomes.set()
 
     async def tell_outcomes(self) -> None:
         """Send outcomes as they come, many in a frame when they come quickly."""

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from typing import Any
+from uuid import uuid4
 
 import orjson
 import psycopg
@@ -32,7 +33,8 @@ class Connection:
         self.sent: list[dict[str, Any]] = []
         self.incoming.put_nowait({"type": "websocket.connect"})
         scope = {"type": "websocket", "caller": caller, "auth_error": auth_error, "client": ("192.0.2.1", 1)}
-        self.task = asyncio.create_task(AgentSocket()(scope, self.incoming.get, self._send))
+        self.socket = AgentSocket()
+        self.task = asyncio.create_task(self.socket(scope, self.incoming.get, self._send))
 
     async def _send(self, message: dict[str, Any]) -> None:
         self.sent.append(message)
@@ -114,6 +116,21 @@ async def test_a_submitter_that_does_not_read_is_let_go(
 
     await until(lambda: connection.close_code)
     assert connection.close_code == 4408
+
+
+async def test_of_outcomes_that_are_not_read_no_more_are_kept_than_lead_to_the_end(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(submitter_socket, "MOST_UNTOLD", 3)
+    connection = Connection(caller)
+    await until(lambda: connection.sent)
+    socket = connection.socket
+    row = {"status": "COMPLETED", "seq": 4, "at": "now", "details": "{}"}
+    for _ in range(10):  # nothing is sent meanwhile
+        socket.tell({**row, "intent_id": uuid4()})
+
+    assert len(socket.outcomes) == 4
+    await connection.leave()
 
 
 async def test_frames_of_a_client_that_has_left_are_still_acted_on(caller: Caller, agent: Agent) -> None:
