@@ -54,7 +54,7 @@ class Dispatcher:
         self.returns = Returns()
         self._is_stopping = False
         #: The database was away; leases may have run out although their connections live.
-        self.was_cut_off = False
+        self._was_cut_off = False
         #: when this process last said in time that it lives; it may have been taken for dead since (`time.monotonic`)
         self.alive_at = time.monotonic()
         #: agents that are killed, as far as this process knows
@@ -87,6 +87,8 @@ class Dispatcher:
 
     def open(self, mailbox: Mailbox) -> None:
         """Begin to deliver to this connection."""
+        if not self._mailboxes:  # nobody was here whose leases could have been ended
+            self.alive_at = time.monotonic()
         self._mailboxes[mailbox.agent_id].append(mailbox)
         self.opened.append(mailbox)
         self.has_opened.set()
@@ -194,13 +196,13 @@ class Dispatcher:
                 if self._doubtful:
                     await self._look_at_doubtful()
                 is_in_doubt = time.monotonic() > self.alive_at + SILENCE_SECONDS
-                if self.was_cut_off or is_in_doubt:  # before any of them is claimed for another
+                if self._was_cut_off or is_in_doubt:  # before any of them is claimed for another
                     await self.renew(self.mailboxes())
                     await self.returns.give_back_unheard(self._tokens())
-                    self.was_cut_off = False
+                    self._was_cut_off = False
                 await self._claim(rung)
             except DatabaseUnavailable:
-                self.was_cut_off = True
+                self._was_cut_off = True
                 await asyncio.sleep(0.2)
                 self.ring(rung)
             except Exception:

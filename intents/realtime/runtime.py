@@ -219,7 +219,7 @@ class Runtime:
             await self._tell_presence()
             await self._look()
         except DatabaseUnavailable:
-            self.dispatcher.was_cut_off = True
+            pass
         except Exception:
             logger.exception("the pulse missed a beat")
 

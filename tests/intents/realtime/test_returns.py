@@ -144,6 +144,7 @@ async def holding_after_another(process: runtime.Runtime, agent: Agent) -> tuple
     intent_id = await owed(agent)
     hung, other = await make_mailbox(agent), await make_mailbox(agent)
     process.dispatcher.open(hung)
+    process.dispatcher.alive_at = float("inf")  # as its looks would have it, which are for guests
     await until(lambda: hung.held)
     expire = Delivery.objects.filter(intent_id=intent_id).update
     await postgres.in_thread(partial(expire, lease_expires_at=Now()))
