@@ -40,6 +40,8 @@ class Peer:
     at_once: ClassVar[int] = AT_ONCE
     batches_at_once: ClassVar[int] = BATCHES_AT_ONCE
     batched_window: ClassVar[int] = BATCHED_WINDOW
+    #: how often it is asked under pressure
+    pressed_look_seconds: ClassVar[float] = PRESSED_LOOK_SECONDS
     #: the distributions whose versions are reported
     MADE_OF: ClassVar[tuple[str, ...]] = ()
 
@@ -142,7 +144,7 @@ class Submitter:
         single = (self.peer.at_once, WINDOW)
         batched = (self.peer.batches_at_once, self.peer.batched_window)
         at_once, window = single if frame == 1 else batched
-        self.peer.look_seconds = PRESSED_LOOK_SECONDS
+        self.peer.look_seconds = self.peer.pressed_look_seconds
         before, started = self.peer.seen_count, time.monotonic()
         ends_at = started + seconds
 

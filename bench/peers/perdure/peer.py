@@ -19,6 +19,9 @@ ENDED = "COMPLETED,FAILED,CANCELED,TIMED_OUT"
 class Peer(load.Peer):
     """Requests of `AsyncClient`, an `Agent` on its websocket; outcomes are read for all open ones at once."""
 
+    # A look reads whole intents, page by page.
+    pressed_look_seconds = 0.25
+
     async def connect(self) -> None:
         self.client = AsyncClient(self.url, self.of["key"])
         self.ids: dict[str, int] = {}
