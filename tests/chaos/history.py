@@ -16,6 +16,9 @@ from typing import Any
 
 Entry = dict[str, Any]
 
+#: Of all requests of this process: several of its parts may keep a journal of the same name, one after the other.
+_numbers = count(1)
+
 
 class Journal:
     """One process's part of the history. A line is written by one call, so that a kill leaves whole lines."""
@@ -27,7 +30,6 @@ class Journal:
         self._file = os.open(
             directory / f"{self._process}.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600
         )
-        self._numbers = count(1)
 
     def note(self, kind: str, **facts: Any) -> None:
         """Write down a fact, now."""
@@ -36,7 +38,7 @@ class Journal:
 
     def invoke(self, do: str, **facts: Any) -> Operation:
         """Note that a request is about to be made."""
-        return Operation(self, f"{self._process}:{next(self._numbers)}", do, facts)
+        return Operation(self, f"{self._process}:{next(_numbers)}", do, facts)
 
 
 class Operation:

@@ -340,6 +340,12 @@ def test_a_history_is_read_in_the_order_of_its_times_whoever_wrote_it(tmp_path: 
     ]
 
 
+def test_no_two_requests_of_a_process_have_the_same_number(tmp_path: Path) -> None:
+    requests = [Journal(tmp_path, "crowd").invoke("complete") for _ in range(2)]
+
+    assert requests[0].number != requests[1].number
+
+
 def told(spoil: bool) -> dict[str, Any]:
     """The facts of an invented run."""
     story = good()
